@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
 
 from peewee import fn
 
 from data.operations.results import Denied, Refused, SessionOver
+from data.rules.deadline import days_left
 from data.rules.domain_types import (
     FirstFactor,
     Method,
@@ -21,6 +23,7 @@ from data.rules.policy import NeedCode, Step, next_step, outlived, why_over
 from data.rules.remembered_addresses import may_remember, still_holds
 from data.rules.source_addresses import ON_HOST, Origin
 from data.rules.user_fields import storable, tidy
+from data.rules.user_status import Standing
 from data.storage import models
 from data.storage.prepared_statements import Prepared
 from data.store import Tx
@@ -115,6 +118,9 @@ def policy_of(account: models.Account) -> Policy:
         email_on=account.email_on,
         notify_new_places=account.notify_new_places,
         notify_locks=account.notify_locks,
+        deadline=account.deadline,
+        grace_days=account.grace_days,
+        seen_at=account.seen_at,
     )
 
 
@@ -128,11 +134,21 @@ def _policy(
     email_on: bool,
     notify_new_places: bool,
     notify_locks: bool,
+    deadline: datetime | None,
+    grace_days: int,
+    seen_at: datetime,
 ) -> Policy:
     switches = {Method.APP: app_on, Method.SMS: sms_on, Method.EMAIL: email_on}
     methods = frozenset(method for method, on in switches.items() if on)
     notices = {PolicyNotice.NEW_PLACES: notify_new_places, PolicyNotice.LOCKS: notify_locks}
-    return Policy(Mode(mode), remember_days, methods, frozenset(each for each, on in notices.items() if on))
+    told = frozenset(each for each, on in notices.items() if on)
+    return Policy(Mode(mode), remember_days, methods, told, deadline, grace_days, seen_at)
+
+
+def days_left_of(policy: Policy, user: models.User, now: datetime) -> int | None:
+    """Return how many days a user has left to set up two-factor authentication; None if there is no limit."""
+    is_free = user.standing == Standing.FREE.value
+    return days_left(policy, user.grace_from, now) if is_free else None
 
 
 def roles_of(user: models.User) -> frozenset[Role]:
@@ -185,6 +201,7 @@ def facts_of(tx: Tx, user: models.User, usable: Sequence[models.Factor] | None =
         methods=tuple(Method(row.kind) for row in usable),
         roles=roles_of(user),
         recovery_codes=user.lost_factor and _has_recovery_codes(tx, user.id),
+        grace_from=user.grace_from,
     )
 
 
@@ -207,10 +224,10 @@ def step_of_session(tx: Tx, session: models.Session, facts: UserFacts) -> Step:
     """
     policy = policy_of(session.user.account)
     proof = Proof(FirstFactor(session.first_factor), code=session.code_at is not None)
-    step = next_step(policy, facts, proof)
+    step = next_step(policy, facts, proof, tx.now)
     if isinstance(step, NeedCode) and not session.restricted:
         remembered = remembers(tx, session.user, origin_of(session), session.credential)
-        return next_step(policy, facts, replace(proof, address_remembered=remembered))
+        return next_step(policy, facts, replace(proof, address_remembered=remembered), tx.now)
     return step
 
 

@@ -64,6 +64,10 @@ class Event(StrEnum):
     TEMPORARY_CODE_MADE = "temporary_code.made"
     TEMPORARY_CODE_USED = "temporary_code.used"
     MODE_CHANGED = "policy.mode_changed"
+    DEADLINE_CHANGED = "policy.deadline_changed"
+    DEADLINE_PUT_OFF = "policy.deadline_put_off"
+    DEADLINE_NEAR = "policy.deadline_near"
+    GRACE_DAYS_CHANGED = "policy.grace_days_changed"
     REMEMBER_DAYS_CHANGED = "policy.remember_days_changed"
     ADDRESS_REMEMBERED = "address.remembered"
     ADDRESSES_FORGOTTEN = "address.forgotten"
@@ -157,6 +161,10 @@ _SENTENCES: dict[Event, str] = {
     Event.TEMPORARY_CODE_MADE: "Temporary code made, valid until {until}",
     Event.TEMPORARY_CODE_USED: "Temporary code used",
     Event.MODE_CHANGED: "Mode changed from {before} to {after}",
+    Event.DEADLINE_CHANGED: "Two-factor authentication required from {after}, previously {before}",
+    Event.DEADLINE_PUT_OFF: "Deadline put off from {before} to {after}: {reason}",
+    Event.DEADLINE_NEAR: "Reminded of the deadline by e-mail",
+    Event.GRACE_DAYS_CHANGED: "Grace for new users: {after:day}, previously {before}",
     Event.REMEMBER_DAYS_CHANGED: "Addresses remembered for {after:day}, previously {before}",
     Event.ADDRESS_REMEMBERED: "Address remembered until {until}",
     Event.ADDRESSES_FORGOTTEN: "Remembered addresses forgotten: {count}",

@@ -1,8 +1,12 @@
 """The terms of the product as types: what the rules decide about."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
+
+NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""A moment before anything happened here."""
 
 
 class Mode(StrEnum):
@@ -113,12 +117,20 @@ class PolicyNotice(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The account's two-factor policy."""
+    """The account's two-factor policy.
+
+    Before its `deadline`, the mode `required` asks for nothing that `optional` does not; without one it asks
+    at once. People created under it have `grace_days` more. `seen_at` is the latest full hour that was seen:
+    the rules judge no moment before it, so that a clock that went back undoes no deadline.
+    """
 
     mode: Mode
     remember_days: int = 0
     methods: frozenset[Method] = frozenset({Method.APP})
     notices: frozenset[PolicyNotice] = frozenset({PolicyNotice.NEW_PLACES})
+    deadline: datetime | None = None
+    grace_days: int = 0
+    seen_at: datetime = NEVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +140,8 @@ class UserFacts:
     `methods` are those that are on and for which they confirmed a factor, in the order of `Method`;
     `one_time_password` says that the password was set by an administrator or by `init` and must be
     replaced; `lost_factor` that the last factor was lost other than by being turned off or disabled;
-    `recovery_codes` that unused ones, or a temporary code, are left after that.
+    `recovery_codes` that unused ones, or a temporary code, are left after that. `grace_from` is when they
+    were created under the mode `required` (see `grace_from`), unless they ever had a factor.
     """
 
     active: bool = True
@@ -139,6 +152,7 @@ class UserFacts:
     roles: frozenset[Role] = field(default_factory=frozenset)
     lost_factor: bool = False
     recovery_codes: bool = False
+    grace_from: datetime = NEVER
 
     @property
     def enrolled(self) -> bool:

@@ -1,6 +1,7 @@
 """The checklist before the mode `permanent`, which cannot be undone."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 NAMED = 5
 """How many people an item names; the others are counted."""
@@ -39,8 +40,10 @@ class Item:
         return self.condition if self.met else f"{self.condition}: {self.lacking}"
 
 
-def checklist(*, admins_without: People, users_without: People, unlockers: People) -> tuple[Item, ...]:
-    """Judge the three conditions.
+def checklist(
+    *, admins_without: People, users_without: People, unlockers: People, deadline: datetime | None = None
+) -> tuple[Item, ...]:
+    """Judge the conditions: three, and a fourth while a `deadline` is ahead.
 
     `admins_without` are the active administrators who are not enrolled, `users_without` the active
     users who neither are enrolled nor could be asked by a method that is on, and `unlockers` the
@@ -50,12 +53,17 @@ def checklist(*, admins_without: People, users_without: People, unlockers: Peopl
         _nobody("Every active administrator has set up 2FA", admins_without),
         _nobody("Every active user has 2FA or can be sent codes", users_without),
         _enough_unlockers(unlockers),
+        *([_passed(deadline)] if deadline else []),
     )
 
 
 def passes(items: tuple[Item, ...]) -> bool:
     """Whether `permanent` may be entered."""
     return all(item.met for item in items)
+
+
+def _passed(deadline: datetime) -> Item:
+    return Item("The deadline has passed", False, People(0, ()), f"it is {deadline:%Y-%m-%d}")
 
 
 def _nobody(condition: str, without: People) -> Item:

@@ -12,8 +12,14 @@ The first matching row wins. It is evaluated again in the transaction that admit
 | last factor lost, recovery or        | such a code first, then the next row  | Pending setup on next login |
 | temporary codes left                 |                                       |                             |
 | flag, role or lost factor, or mode   | restricted: the enrolment wizard, and | Pending setup on next login |
-| `required` or `permanent`            | nothing else                          |                             |
-| else                                 | signed in                             | No                          |
+| `permanent`, or mode `required` past | nothing else                          |                             |
+| its deadline, if it has one, and the |                                       |                             |
+| user's days of grace, if any are left|                                       |                             |
+| else                                 | signed in; before the deadline and in | No                          |
+|                                      | days of grace, told the days left     |                             |
+
+Deadline and days of grace are judged at the present moment (see `data.rules.deadline`). Only those have days
+of grace who were created under `required`, never had a factor, and have neither flag nor role.
 
 The result types make it impossible to read a refusal as an admission.
 """
@@ -23,6 +29,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from data.rules.deadline import demand_of
 from data.rules.domain_types import FirstFactor, Method, Mode, Policy, Proof, Status, UserFacts
 from data.rules.user_status import standing_of, status_of
 
@@ -80,7 +87,9 @@ class Refused:
 Step = SignedIn | NeedCode | MustChangePassword | MustEnrol | Refused
 
 
-def next_step(policy: Policy, user: UserFacts, proof: Proof) -> Step:  # noqa: PLR0911 - one row, one return.
+def next_step(  # noqa: PLR0911 - one row, one return.
+    policy: Policy, user: UserFacts, proof: Proof, now: datetime
+) -> Step:
     """Decide what a user who has passed the first factor must do next.
 
     A user who signs in with a one-time password must replace it; signing in with a public key does not
@@ -98,14 +107,14 @@ def next_step(policy: Policy, user: UserFacts, proof: Proof) -> Step:  # noqa: P
         return SignedIn() if proof.code or proof.address_remembered else NeedCode(user.methods)
     if user.can_prove and not proof.code:
         return NeedCode(user.methods)
-    if user.must_set_up or policy.mode in (Mode.REQUIRED, Mode.PERMANENT):
+    if user.must_set_up or demand_of(policy, now).is_of(user.grace_from):
         return MustEnrol()
     return SignedIn()
 
 
-def status(policy: Policy, user: UserFacts) -> Status:
+def status(policy: Policy, user: UserFacts, now: datetime) -> Status:
     """Return the status that tables show for a user."""
-    return status_of(policy.mode, standing_of(user))
+    return status_of(demand_of(policy, now), standing_of(user), user.grace_from)
 
 
 def why_over(step: Step, *, restricted: bool) -> str | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from data.rules.deadline import days_in_words, days_left, demand_of
 from data.rules.domain_types import Application, FirstFactor, Method, Mode, Policy, Proof, UserFacts
 from data.rules.policy import ATTEMPTS, MustChangePassword, MustEnrol, NeedCode, Refusal, Refused, next_step
 from data.rules.source_addresses import place_in_words
@@ -140,6 +141,7 @@ class Known:
     name: str
     policy: Policy
     user: UserFacts
+    now: datetime
     has_password: bool = False
     one_time_until: datetime | None = None
     one_time_ended: bool = False
@@ -183,7 +185,7 @@ def _verdict(known: Known) -> Reason:
     if why := _without_first_factor(known):
         return _no(known, why)
     factor = FirstFactor.PASSWORD if known.can_use_password else FirstFactor.KEY
-    match next_step(known.policy, known.user, Proof(factor)):
+    match next_step(known.policy, known.user, Proof(factor), known.now):
         case Refused(reason):
             return _no(known, _REFUSED[reason])
         case NeedCode(()):
@@ -313,7 +315,13 @@ _MODES = {
 
 def _second_factor(known: Known) -> Iterator[Reason]:
     user = known.user
-    yield _fine(_MODES[known.policy.mode])
+    if deadline := demand_of(known.policy, known.now).deadline:
+        yield _fine(
+            f"The mode is required from {deadline:%Y-%m-%d}. From then on, everyone must use two-factor "
+            "authentication."
+        )
+    else:
+        yield _fine(_MODES[known.policy.mode])
     if user.required:
         yield _fine("An administrator requires two-factor authentication for them.")
     elif user.must_use_two_factor:
@@ -330,6 +338,9 @@ def _second_factor(known: Known) -> Iterator[Reason]:
             )
     else:
         yield _note("No second factor is set up.")
+        left = days_left(known.policy, user.grace_from, known.now)
+        if left is not None and not user.must_set_up:
+            yield _note(f"They have {days_in_words(left)}.")
     if known.temporary_until:
         yield _note(
             f"They have a temporary code, good for one sign-in until {_moment(known.temporary_until)}."

@@ -101,7 +101,11 @@ class Account(_Table):
     `notify_new_places` says that users are told of sign-ins from places that are not known, and
     `notify_locks` that system administrators are told whose accounts were locked.
     `on_since` is when the mode last left `off`, and `required_since` when it last became `required` or
-    stricter; null if it never did, or nobody remembers.
+    stricter; null if it never did, or nobody remembers. `deadline` is from when on the mode `required` asks
+    for something, null at once, and `put_off` how often it was put off. `seen_at` is the latest full hour
+    that was seen while the mode was `required` (see `data.rules.deadline`). `reminded_days` says of which of
+    the days before the deadline whoever was missing was last reminded, and `reminded_user` of the last user
+    while that goes on.
     """
 
     id = AutoField()
@@ -118,6 +122,12 @@ class Account(_Table):
     required_since = optional_moment_field()
     notify_new_places = BooleanField(default=True, constraints=[SQL("DEFAULT true")])
     notify_locks = BooleanField(default=False, constraints=[SQL("DEFAULT false")])
+    deadline = optional_moment_field()
+    put_off = IntegerField(default=0, constraints=[SQL("DEFAULT 0")])
+    grace_days = IntegerField(default=0, constraints=[SQL("DEFAULT 0")])
+    seen_at = _MomentField(default=_EPOCH, constraints=[SQL("DEFAULT 0")])
+    reminded_days = IntegerField(null=True)
+    reminded_user = IntegerField(null=True)
 
 
 class Practice(_Table):
@@ -147,7 +157,9 @@ class User(_Table):
     that someone who has set up a second factor has few unused recovery codes left. `signin_count` counts
     the sign-ins of the minute `signin_minute`, and `renewal_count` the sets of recovery codes of the hour
     `renewal_hour`; minutes and hours are counted from the epoch. `known_places` holds networks and keys
-    of lately, each with its last day; null until the first sign-in that is noted there.
+    of lately, each with its last day; null until the first sign-in that is noted there. `grace_from` is the
+    full hour after a creation under the mode `required`; the epoch for everyone else, and from the first
+    factor on, by a trigger.
 
     Every `select` leaves out tombstones. A join of another table to users must leave them out itself.
     """
@@ -185,6 +197,7 @@ class User(_Table):
     few_codes = BooleanField(default=False, constraints=[SQL("DEFAULT false")])
     known_places = TextField(null=True)
     plain = BooleanField(default=False, constraints=[SQL("DEFAULT false")])
+    grace_from = _MomentField(default=_EPOCH, constraints=[SQL("DEFAULT 0")])
 
     class Meta:
         indexes = (
@@ -193,6 +206,7 @@ class User(_Table):
             (("practice", "standing", "name"), False),
             (("practice", "standing", "email"), False),
             (("account", "standing", "standing_since"), False),
+            (("account", "standing", "grace_from"), False),
         )
 
     @classmethod
@@ -547,6 +561,22 @@ class UserCount(_Table):
         indexes = ((("account_id", "role", "people"), False),)
 
 
+class GraceCount(_Table):
+    """How many users who are free to choose have a `grace_from`. Only triggers on `User` write it.
+
+    A row counts the users of a practice, or with `practice_id` 0 all of the account. None depends on the
+    present time: which of them days of grace spare is decided by whoever reads.
+    """
+
+    account_id = IntegerField()
+    practice_id = IntegerField()
+    grace_from = moment_field()
+    free = IntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("account_id", "practice_id", "grace_from")
+
+
 class EventCount(_Table):
     """How often an event of `COUNTED` was recorded in an account on a day, counted from the epoch in UTC.
 
@@ -785,6 +815,7 @@ TABLES: tuple[type[Any], ...] = (
     DeletedUser,
     AuditEntry,
     UserCount,
+    GraceCount,
     EventCount,
     Notice,
     CarrierFailure,
@@ -800,5 +831,5 @@ TABLES: tuple[type[Any], ...] = (
     PracticeWord,
 )
 
-KEPT_BY_TRIGGERS: tuple[type[Any], ...] = (LastSignin, UserCount)
+KEPT_BY_TRIGGERS: tuple[type[Any], ...] = (LastSignin, UserCount, GraceCount)
 """Tables whose rows triggers make from those of other tables."""

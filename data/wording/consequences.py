@@ -5,18 +5,20 @@ from collections.abc import Set as AbstractSet
 
 from data.operations.policy.needs_attention import NeedsAttention
 from data.operations.policy.permanent_mode import Checklist
-from data.operations.policy.policy_settings import MethodsPreview, ModePreview
+from data.operations.policy.policy_settings import MethodsPreview, ModePreview, PolicyView
 from data.operations.signin.sessions import SessionRow
 from data.operations.users.bulk_actions import Bulk
 from data.operations.users.user_summaries import UserDetail
-from data.rules.domain_types import Method, Mode, Policy, Status, UserFacts
+from data.rules.deadline import Demand
+from data.rules.domain_types import Method, Mode, Status, UserFacts
 from data.rules.invitations import HOURS as INVITATION_HOURS
 from data.rules.passwords import ONE_TIME_HOURS
-from data.rules.policy import ATTEMPTS, status
+from data.rules.policy import ATTEMPTS
 from data.rules.recovery_codes import TEMPORARY_HOURS
 from data.rules.source_addresses import source_in_words
+from data.rules.user_status import standing_of, status_of
 from data.rules.users_csv import PersonRow
-from data.wording.words import MODE_WORDS, NAMED, Question, counted, listed, moment
+from data.wording.words import NAMED, Question, counted, day, listed, mode_words, moment
 
 OTHER_HANDS = (
     "Their other methods and recovery codes still work. If someone else may now have the phone or the mailbox"
@@ -37,7 +39,7 @@ _INVITED = (
 def _without_factor(user: UserDetail, *, required: bool, lost: bool) -> str:
     """Return what the rules ask of a user whose factors are gone."""
     facts = UserFacts(active=user.active, required=required, roles=user.roles, lost_factor=lost)
-    match status(Policy(user.mode), facts):
+    match status_of(user.demand, standing_of(facts)):
         case Status.PENDING:
             return f"{user.name} must set it up at the next sign-in."
         case Status.NOT_AVAILABLE:
@@ -307,25 +309,32 @@ def new_recovery_codes(left: int) -> Question:
 
 def affected(preview: ModePreview) -> list[str]:
     """Return whom a change of mode affects, one sentence for each group."""
-    lines = [MODE_WORDS[preview.after]]
+    lines = [mode_words(Demand(preview.after, of_all=False, deadline=preview.deadline))]
     if preview.after is Mode.OFF:
         return [*lines, *_released(preview)]
     lines.append(
         f"{counted(preview.ready, 'person has', 'people have')} set it up and will be asked for a code."
     )
     if preview.pending:
-        others = preview.pending - len(preview.pending_names)
-        names = ", ".join(preview.pending_names) + (f" and {others} more" if others else "")
-        lines.append(
-            f"{counted(preview.pending, 'person', 'people')} must set it up at the next sign-in: {names}."
-        )
+        people = counted(preview.pending, "person", "people")
+        pending = _first(preview.pending_names, preview.pending)
+        lines.append(f"{people} must set it up at the next sign-in: {pending}.")
     else:
         lines.append("No one has to set it up at the next sign-in.")
-    if preview.not_asked:
+    if preview.not_asked and preview.deadline:
+        people = counted(preview.not_asked, "person has", "people have")
+        names = _first(preview.not_asked_names, preview.not_asked)
+        lines.append(f"{people} {counted(preview.days_left or 0, 'day')} to set it up: {names}.")
+    elif preview.not_asked:
         lines.append(f"{counted(preview.not_asked, 'person', 'people')} will not be asked for a code.")
     if preview.you_must_set_up is not None:
         lines.append("You must set it up yourself." if preview.you_must_set_up else "You have nothing to do.")
     return lines
+
+
+def _first(names: Sequence[str], count: int) -> str:
+    others = count - len(names)
+    return ", ".join(names) + (f" and {others} more" if others else "")
 
 
 def _released(preview: ModePreview) -> list[str]:
@@ -364,12 +373,23 @@ def attention(seen: NeedsAttention) -> list[str]:
 
 
 def change_mode(preview: ModePreview) -> Question:
-    """Describe a change of mode."""
+    """Describe a change of mode, or of the deadline of `required`."""
+    if preview.before is preview.after:
+        when = f"from {day(preview.deadline)}" if preview.deadline else "now"
+        return Question(f"Require 2FA {when}?", "\n".join(affected(preview)), "Change")
     return Question(
         f"Change the mode from {preview.before.value} to {preview.after.value}?",
         "\n".join(affected(preview)),
         "Change",
     )
+
+
+def deadline(view: PolicyView) -> str:
+    """Return what to add to the name of the mode about its deadline; empty if it has none ahead."""
+    if view.policy.deadline is None or view.days_left is None:
+        return ""
+    often = f", put off {counted(view.put_off, 'time')}" if view.put_off else ""
+    return f" from {day(view.policy.deadline)}, {counted(view.days_left, 'day')} left{often}"
 
 
 def checklist_lines(checklist: Checklist) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 
+from data.rules.deadline import Demand, days_in_words
 from data.rules.domain_types import Mode, Role
 
 _SHORT_ROLES = {Role.SUPPORT: "support", Role.SYSTEM_ADMIN: "system", Role.SECURITY_ADMIN: "security"}
@@ -35,6 +36,23 @@ MODE_WORDS = {
     Mode.REQUIRED: "Required: everyone sets it up at their next sign-in.",
     Mode.PERMANENT: "Permanent: required for everyone. This cannot be undone.",
 }
+
+
+def mode_words(demand: Demand) -> str:
+    """Return what a mode means, and until when it asks for nothing if its deadline is ahead."""
+    if demand.deadline is None:
+        return MODE_WORDS[demand.mode]
+    return f"Required from {day(demand.deadline)}: everyone must set it up by then."
+
+
+def days_left(days: int) -> str:
+    """Tell users how long they can put off setting up two-factor authentication."""
+    return f"{days_in_words(days)}."
+
+
+def left_in_brackets(days: int | None) -> str:
+    """Return what to add to a user's status about the days left; empty if there is no limit."""
+    return "" if days is None else f" ({counted(days, 'day')} left to set it up)"
 
 
 def moment(at: datetime | None, otherwise: str = "never") -> str:

@@ -4,7 +4,7 @@ import random
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import datetime
+from datetime import date, datetime
 from importlib import import_module
 from inspect import Parameter, isfunction, signature
 from pkgutil import walk_packages
@@ -108,6 +108,8 @@ def sample(hint: Any, name: str) -> Any:
         bool: True,
         int | None: None,
         datetime: START,
+        datetime | None: None,
+        date | None: None,
         Mode: Mode.REQUIRED,
         Method: Method.EMAIL,
         Bulk: Bulk.REQUIRE,

@@ -1,7 +1,8 @@
 """Every act on others against every role: who may, who may not, and that a denial changes nothing."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
+from functools import partial
 from itertools import combinations
 
 import pytest
@@ -14,6 +15,7 @@ from data.operations.audit import archiving, chain, trail, verification
 from data.operations.maintenance import accounts, master_key
 from data.operations.policy import (
     auditor_report,
+    deadlines,
     delivery_tests,
     needs_attention,
     permanent_mode,
@@ -92,6 +94,15 @@ def import_nobody(world: World, me: Actor):
 def open_session(name: str) -> int:
     """Return the number of a session that a user has open."""
     return models.Session.get(models.Session.user == models.User.get(models.User.name == name).id).id
+
+
+def set_deadline(world: World, me: Actor):
+    """Put a deadline off; for whoever may, in the mode that can have one."""
+    act = partial(world.run, deadlines.set_deadline, me, date(2030, 1, 1), seen=None, reason="late")
+    refused = act()
+    if isinstance(refused, Denied) and "changed the mode to optional" in refused.message:
+        world.mode(Mode.REQUIRED)
+    return act()
 
 
 ACTS = {
@@ -336,6 +347,14 @@ ACTS = {
     "set the mode": (
         {SECURITY},
         lambda world, me: world.run(policy_settings.set_mode, me, Mode.REQUIRED, seen=Mode.OPTIONAL),
+    ),
+    "set the deadline": (
+        {SECURITY},
+        set_deadline,
+    ),
+    "set the days of grace": (
+        {SECURITY},
+        lambda world, me: world.run(deadlines.set_grace_days, me, 2, seen=0),
     ),
     "remember addresses": (
         {SECURITY},

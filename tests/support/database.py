@@ -31,7 +31,7 @@ from data.operations.signin import (
 )
 from data.operations.signin.admission import Session
 from data.operations.users import credentials, lifecycle
-from data.rules.domain_types import Application, Method, Mode, Role
+from data.rules.domain_types import NEVER, Application, Method, Mode, Role
 from data.rules.invitations import SshAddress
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
 from data.rules.public_keys import PublicKey
@@ -477,6 +477,17 @@ def counted_users() -> set[tuple[object, ...]]:
     return {(*group, *(counts[name] for name in order)) for group, counts in groups.items()}
 
 
+def counted_grace() -> set[tuple[object, ...]]:
+    """Count the free users of every account and practice by when their days of grace begin."""
+    groups: Counter[tuple[int, int, datetime]] = Counter()
+    for user in models.User.select().where(
+        (models.User.standing == "free") & (models.User.grace_from > NEVER)
+    ):
+        for practice in (0, user.practice_id):
+            groups[user.account_id, practice, user.grace_from] += 1
+    return {(*group, count) for group, count in groups.items()}
+
+
 def lags() -> list[object]:
     """Return what is kept for the users table and is not what it would be if it were made now."""
     standing = derived_user_columns.standing_column()
@@ -490,6 +501,7 @@ def lags() -> list[object]:
     few = derived_user_columns.few_codes_column()
     wrong += models.User.select(models.User.name, few).where(models.User.few_codes != few).tuples()
     wrong += counted_users() ^ {row for row in models.UserCount.select().tuples() if any(row[3:])}
+    wrong += counted_grace() ^ {row for row in models.GraceCount.select().tuples() if row[3]}
     of_user = lambda row: words(row.name, row.email, row.full_name, phone=row.phone)  # noqa: E731
     of_practice = lambda row: words(row.name)  # noqa: E731 - as above, one line each.
     for table, found, kept in (

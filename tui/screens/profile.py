@@ -24,7 +24,7 @@ from data.wording.user_lines import (
     session_lines,
     session_words,
 )
-from data.wording.words import HOW_IT_WORKS, MODE_WORDS, moment, roles_in_words
+from data.wording.words import HOW_IT_WORKS, days_left, mode_words, moment, roles_in_words
 from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.form import Field, FormDialog
 from tui.dialogs.message_box import ConfirmDialog
@@ -253,7 +253,9 @@ def _facts(profile: Profile, theme: ThemeChoice) -> list[Fact]:
 
 
 def _policy(profile: Profile) -> str:
-    words = MODE_WORDS[profile.detail.mode]
+    words, left = mode_words(profile.detail.demand), profile.detail.days_left
+    if left is not None:
+        return f"{words} {days_left(left)}"
     if profile.detail.mode is Mode.OFF:
         return f"{words} A security administrator can turn it on under Security."
     if not profile.must_use_two_factor:

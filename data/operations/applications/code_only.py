@@ -113,7 +113,7 @@ def _find(
     someone = user or _nobody(application)
     usable = usable_factors(someone.id, policy_of(someone.account))
     facts = facts_of(tx, someone, usable)
-    step = next_step(policy_of(someone.account), facts, Proof(_NOT_THROUGH_US))
+    step = next_step(policy_of(someone.account), facts, Proof(_NOT_THROUGH_US), tx.now)
     gives_code = isinstance(step, NeedCode) and bool(step.methods)
     return (user if gives_code else None), usable
 

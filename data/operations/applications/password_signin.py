@@ -128,7 +128,7 @@ def _decide(
     `transaction_id` is that of the question that they answer; without one, they may have typed nothing yet.
     """
     usable = usable_factors(user.id, policy_of(user.account))
-    step = next_step(policy_of(user.account), facts_of(tx, user, usable), Proof(FirstFactor.PASSWORD))
+    step = next_step(policy_of(user.account), facts_of(tx, user, usable), Proof(FirstFactor.PASSWORD), tx.now)
     if not isinstance(step, NeedCode) or not step.methods:
         return _without_code(tx, application, user, attempt, step)
     attempt = replace(attempt, methods=step.methods)

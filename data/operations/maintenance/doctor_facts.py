@@ -11,12 +11,12 @@ from data.operations.maintenance import clock_jumps
 from data.operations.results import Denied
 from data.operations.secret_sealing import open_factor
 from data.operations.signin.password_guessing import guessed_now
-from data.operations.users.queries import has_factor, holds, people_in
+from data.operations.users.queries import has_factor, holds, people_in, shown_as
 from data.rules import doctor
 from data.rules.audit_events import Event
+from data.rules.deadline import demand_of
 from data.rules.doctor import AccountFacts, Finding, Level
 from data.rules.domain_types import ADMIN_ROLES, Method, Role, Status
-from data.rules.user_status import standings
 from data.storage import models
 from data.storage.database import schema_differences
 from data.storage.vault import SealBrokenError
@@ -110,7 +110,7 @@ def _facts(acting: Acting) -> AccountFacts:
     locked, enrolled = table.locked_at.is_null(False), has_factor(policy.methods)
     admins = active.where(holds(*ADMIN_ROLES))
 
-    waits = table.standing.in_([standing.value for standing in standings(policy.mode, Status.PENDING)])
+    waits = shown_as(demand_of(policy, acting.tx.now), Status.PENDING)
     return AccountFacts(
         name=account.name,
         mode=policy.mode,

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from data.operations.actors import ActingOperator
@@ -9,6 +10,7 @@ from data.operations.audit import trail
 from data.operations.guards import require_operator
 from data.operations.results import Denied, Done
 from data.rules.audit_events import COUNTED, COUNTED_DAYS, Event
+from data.rules.deadline import MOST_GRACE_DAYS
 from data.rules.doctor import Finding, judge_counts
 from data.rules.user_status import Standing
 from data.storage import models
@@ -30,6 +32,13 @@ SELECT account_id, at / {models.MICROSECONDS_OF_DAY}, event, COALESCE(chain, '')
 WHERE account_id IS NOT NULL AND event IN ({", ".join(f"'{event.value}'" for event in COUNTED)})
     AND at >= {{since}} GROUP BY 1, 2, 3, 4
 """  # noqa: S608 - words of ours.
+_GRACE = """
+SELECT account_id, 0, grace_from, COUNT(*) FROM "user"
+WHERE standing = 'free' AND grace_from > {after} GROUP BY 1, 3
+UNION ALL
+SELECT account_id, practice_id, grace_from, COUNT(*) FROM "user"
+WHERE standing = 'free' AND grace_from > {after} GROUP BY 1, 2, 3
+"""
 
 _Group = tuple[int, int, str]
 """An account, a practice or 0, and a role or nothing."""
@@ -37,19 +46,23 @@ _Group = tuple[int, int, str]
 
 def check_counts(tx: Tx) -> Finding:
     """Compare the kept counts with the rows; this reads all users and the whole log."""
-    return judge_counts(_wrong_users() + _wrong_events(tx))
+    return judge_counts(_wrong(tx))
 
 
 @require_operator(_OPERATOR_ONLY)
 def repair_counts(acting: ActingOperator) -> Done:
     """Count all rows again, and record it if any count was wrong."""
-    wrong = _wrong_users() + _wrong_events(acting.tx)
+    wrong = _wrong(acting.tx)
     if not wrong:
         return Done("All counts are right. Nothing was changed.")
     users, events = models.UserCount, models.EventCount
     users.delete().execute()
     key = ("account_id", "practice_id", "role")
     _insert(users, [dict(zip(key, group, strict=True)) | counts for group, counts in _users().items()])
+    grace = models.GraceCount
+    grace.delete().execute()
+    columns: tuple[str, ...] = ("account_id", "practice_id", "grace_from", "free")
+    _insert(grace, [dict(zip(columns, row, strict=True)) for row in _spared(acting.tx)])
     since = _complete_since(acting.tx)
     events.delete().where(events.day >= since).execute()
     columns = ("account_id", "day", "event", "chain", "count")
@@ -59,9 +72,34 @@ def repair_counts(acting: ActingOperator) -> Done:
 
 
 def forget_old_days(tx: Tx) -> None:
-    """Remove the counts of days that are over for long."""
+    """Remove the counts of days that are over for long, and those of users who have no days of grace left."""
+    grace = models.GraceCount
+    grace.delete().where(grace.grace_from <= _no_grace(tx)).execute()
     table = models.EventCount
     table.delete().where(table.day <= models.day_number(tx.now) - COUNTED_DAYS).execute()
+
+
+def _wrong(tx: Tx) -> int:
+    return _wrong_users() + _wrong_events(tx) + _wrong_grace(tx)
+
+
+def _wrong_grace(tx: Tx) -> int:
+    """Count the hours whose kept count of users who may have days of grace is not that of their rows."""
+    table = models.GraceCount
+    kept = table.select().where((table.free != 0) & (table.grace_from > _no_grace(tx)))
+    return _differences(
+        {(row.account_id, row.practice_id, models.microseconds(row.grace_from)): row.free for row in kept},
+        {tuple(group): free for *group, free in _spared(tx)},
+    )
+
+
+def _spared(tx: Tx) -> list[tuple[Any, ...]]:
+    return _rows(_GRACE.format(after=models.microseconds(_no_grace(tx))))
+
+
+def _no_grace(tx: Tx) -> datetime:
+    """Return the latest hour whose users have no days of grace left, however many there are."""
+    return tx.now - timedelta(days=MOST_GRACE_DAYS)
 
 
 def _wrong_users() -> int:

@@ -3,13 +3,14 @@
 Everything is counted and read from the rows themselves; people are read page by page.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from peewee import fn
+from peewee import Case, fn
 
 from data.operations.actors import Acting
 from data.operations.guards import require_permission
@@ -18,13 +19,13 @@ from data.operations.policy.overview import Group, StatusCounts, count_statuses
 from data.operations.results import Denied
 from data.operations.users.practices import NO_SUCH_PRACTICE, find_practice
 from data.operations.users.queries import has_factor
-from data.operations.users.user_counts import Counts
 from data.operations.users.user_summaries import roles_by_user
 from data.rules.audit_events import Event
-from data.rules.domain_types import Method, Mode, Role, Status
+from data.rules.deadline import Demand, demand_of, mode_in_words
+from data.rules.domain_types import NEVER, Method, Mode, Role, Status
 from data.rules.permissions import Action
 from data.rules.remembered_addresses import period_in_words
-from data.rules.user_status import Standing, status_of
+from data.rules.user_status import Counts, Standing, status_of
 from data.storage import models
 
 PAGE = 500
@@ -122,22 +123,26 @@ def summarise(acting: Acting, practice: str | None = None) -> ReportSummary | De
         return scope
     user, table, held = models.User, models.Practice, models.UserRole
     active = (scope[0] == scope[1]) & user.active
-    by_practice = _tally(user.practice, user.select().where(active))
-    by_role = _tally(held.role, user.select().join(held).where(active))
+    demand = demand_of(acting.policy, acting.tx.now)
+    by_practice = _tally(user.practice, user.select().where(active), demand)
+    by_role = _tally(held.role, user.select().join(held).where(active), demand)
     without = user.select().where(active & ~fn.EXISTS(held.select(1).where(held.user == user.id)))
-    no_role = _tally(user.account, without).get(acting.account_id)
-    everyone = {standing: sum(found[standing] for found in by_practice.values()) for standing in Standing}
+    no_role = _tally(user.account, without, demand).get(acting.account_id)
+    everyone = Counts(
+        {standing: sum(found[standing] for found in by_practice.values()) for standing in Standing},
+        sum(found.spared for found in by_practice.values()),
+    )
     named = table.select().where(table.account == acting.account_id).order_by(fn.FOLD(table.name))
     one = find_practice(acting, practice) if practice is not None else None
 
     def group(name: str, counts: Counts | None) -> Group:
-        return Group(name, count_statuses(acting.policy.mode, counts or dict.fromkeys(Standing, 0)))
+        return Group(name, count_statuses(demand, counts or Counts({})))
 
     return ReportSummary(
         account=models.Account.get_by_id(acting.account_id).name,
         at=acting.tx.now,
         settings=tuple(_settings(acting)),
-        everyone=count_statuses(acting.policy.mode, everyone),
+        everyone=count_statuses(demand, everyone),
         practices=tuple(group(row.name, by_practice.get(row.id)) for row in ([one] if one else named)),
         roles=(
             *(group(role.label, by_role.get(role.value)) for role in Role),
@@ -157,14 +162,14 @@ def list_unprotected(
     rows = _page(acting, practice, ~has_factor(acting.policy.methods), after, limit)
     if isinstance(rows, Denied):
         return rows
-    roles = roles_by_user(row.id for row in rows)
+    roles, demand = roles_by_user(row.id for row in rows), demand_of(acting.policy, acting.tx.now)
     return tuple(
         Unprotected(
             name=row.name,
             full_name=row.full_name,
             practice=row.practice.name,
             roles=roles.get(row.id, frozenset()),
-            status=status_of(acting.policy.mode, Standing(row.standing)),
+            status=status_of(demand, Standing(row.standing), row.grace_from),
             created_at=row.created_at,
             last_signin_at=row.last_signin_at,
         )
@@ -204,14 +209,18 @@ def _scope(acting: Acting, practice: str | None) -> tuple[Any, int] | Denied:
     return NO_SUCH_PRACTICE if found is None else (models.User.practice, found.id)
 
 
-def _tally(group: Any, people: Any) -> dict[Any, Counts]:
-    """Count users by group and standing."""
-    standing = models.User.standing
-    counted = people.select(group, standing, fn.COUNT(models.User.id)).group_by(group, standing)
-    found: dict[Any, dict[Standing, int]] = {}
-    for key, value, count in counted.tuples().iterator():
-        found.setdefault(key, dict.fromkeys(Standing, 0))[Standing(value)] = count
-    return dict(found)
+def _tally(group: Any, people: Any, demand: Demand) -> dict[Any, Counts]:
+    """Count users by group and standing, and those whom days of grace would spare."""
+    user = models.User
+    is_spared = (user.standing == Standing.FREE.value) & (user.grace_from > (demand.grace_after or NEVER))
+    spared = fn.SUM(Case(None, [(is_spared, 1)], 0))
+    counted = people.select(group, user.standing, fn.COUNT(user.id), spared).group_by(group, user.standing)
+    found: dict[Any, Counter[Standing]] = {}
+    free: Counter[Any] = Counter()
+    for key, value, count, of_them in counted.tuples().iterator():
+        found.setdefault(key, Counter())[Standing(value)] = count
+        free[key] += int(of_them)
+    return {key: Counts(counts, free[key]) for key, counts in found.items()}
 
 
 def _page(
@@ -222,7 +231,7 @@ def _page(
     if isinstance(scope, Denied):
         return scope
     table = models.User
-    shown = (table.name, table.full_name, table.standing, table.required, table.created_at)
+    shown = (table.name, table.full_name, table.standing, table.grace_from, table.required, table.created_at)
     query = table.select(table.id, *shown, table.last_signin_at, models.Practice.name, *also)
     query = query.join(models.Practice)
     # A sum is in no index: users are read in the order of their names, and not all of them for each page.
@@ -270,7 +279,7 @@ def _settings(acting: Acting) -> Iterable[Setting]:
     methods = ", ".join(method.label for method in Method if method in policy.methods)
     table = models.AuditEntry
     for name, value, event in (
-        ("Mode", policy.mode.value, Event.MODE_CHANGED),
+        ("Mode", mode_in_words(policy, acting.tx.now), Event.MODE_CHANGED),
         ("Methods", methods or "none", Event.METHODS_CHANGED),
         ("Remembered addresses", period_in_words(policy.remember_days), Event.REMEMBER_DAYS_CHANGED),
     ):

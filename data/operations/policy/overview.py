@@ -15,16 +15,16 @@ from data.operations.signin.password_guessing import guessed_now
 from data.operations.users.queries import pending_since_before, people_in
 from data.operations.users.user_counts import (
     AccountCounts,
-    Counts,
     count_in_largest_practices,
     count_users,
 )
 from data.operations.users.user_search import COUNTED
 from data.rules.audit_events import FAILED_DELIVERIES, REFUSED_FACTORS, Event
+from data.rules.deadline import Demand, days_until, demand_of
 from data.rules.doctor import Finding, Level, judge_guessed, judge_policy
 from data.rules.domain_types import ADMIN_ROLES, Method, Mode, Role, Status
 from data.rules.permissions import Action, SensitiveAction
-from data.rules.user_status import Standing, standings
+from data.rules.user_status import Counts, Standing
 from data.storage import models
 
 DAYS = 30
@@ -124,6 +124,7 @@ class Overview:
     """How far an account is.
 
     `practices` are the largest of `practice_count`, the largest first; `roles` are those that someone holds.
+    `deadline` is that of the mode while it is ahead, and `days_left` how many days are left until then.
     `days` are the last `DAYS`, oldest first; `attention` has the most urgent first. `may_add` says whether
     the actor may add people.
     """
@@ -136,24 +137,27 @@ class Overview:
     days: tuple[Day, ...]
     attention: tuple[Attention, ...]
     may_add: bool
+    deadline: datetime | None = None
+    days_left: int | None = None
 
 
 @require_permission(Action.SEE_PEOPLE)
 def show_overview(acting: Acting) -> Overview:
     """Read how far the actor's account is; this costs the same however many users there are."""
-    account, mode = models.Account.get_by_id(acting.account_id), acting.policy.mode
-    kept = count_users(acting.account_id)
+    account = models.Account.get_by_id(acting.account_id)
+    demand = demand_of(acting.policy, acting.tx.now)
+    kept = count_users(acting.account_id, demand)
     practices = [
-        Group(name, count_statuses(mode, counts))
-        for name, counts in count_in_largest_practices(acting.account_id, PRACTICES)
+        Group(name, count_statuses(demand, counts))
+        for name, counts in count_in_largest_practices(acting.account_id, PRACTICES, demand)
     ]
-    roles = {role: count_statuses(mode, counts) for role, counts in kept.roles.items()}
+    roles = {role: count_statuses(demand, counts) for role, counts in kept.roles.items()}
     events = _count_events(acting)
     of_applications = check_applications(acting, account.name)
     suspended = [finding for finding in of_applications if finding.level is Level.PROBLEM]
     return Overview(
-        mode=mode,
-        counts=count_statuses(mode, kept.users),
+        mode=demand.mode,
+        counts=count_statuses(demand, kept.users),
         practices=tuple(sorted(practices, key=lambda group: (-group.counts.total, group.name.lower()))),
         practice_count=models.Practice.select().where(models.Practice.account == account.id).count(),
         roles=tuple(Group(role.label, counts) for role, counts in roles.items() if counts.total),
@@ -169,12 +173,14 @@ def show_overview(acting: Acting) -> Overview:
             ),
         ),
         may_add=why_not(acting, SensitiveAction.EMPOWER_PEOPLE) is None,
+        deadline=demand.deadline,
+        days_left=days_until(acting.policy, acting.tx.now),
     )
 
 
-def count_statuses(mode: Mode, counts: Counts) -> StatusCounts:
+def count_statuses(demand: Demand, counts: Counts) -> StatusCounts:
     """Count people by the status that each standing is shown as."""
-    pending = sum(counts[standing] for standing in standings(mode, Status.PENDING))
+    pending = counts.shown_as(demand, Status.PENDING)
     return StatusCounts(
         enabled=counts[Standing.ENROLLED],
         pending=pending,

@@ -1,11 +1,13 @@
 """The checklist of the mode `permanent`, answered from the database."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from data.operations.actors import Acting, policy_of
 from data.operations.guards import require_permission
 from data.operations.users.queries import has_factor, holds, people_in
+from data.rules.deadline import has_passed
 from data.rules.domain_types import ADMIN_ROLES, Method, Mode, Policy, Role
 from data.rules.permanent_mode import Item, checklist, passes
 from data.rules.permissions import Action
@@ -30,11 +32,11 @@ class Checklist:
 def show_checklist(acting: Acting) -> Checklist:
     """Read the checklist, with who is missing for each item."""
     account = models.Account.get_by_id(acting.account_id)
-    return Checklist(account.name, acting.policy.mode, items_of(acting.account_id))
+    return Checklist(account.name, acting.policy.mode, items_of(acting.account_id, acting.tx.now))
 
 
-def items_of(account_id: int) -> tuple[Item, ...]:
-    """Judge the checklist of an account."""
+def items_of(account_id: int, now: datetime) -> tuple[Item, ...]:
+    """Judge the checklist of an account now."""
     table = models.User
     policy = policy_of(models.Account.get_by_id(account_id))
     enrolled = has_factor(policy.methods)
@@ -43,6 +45,7 @@ def items_of(account_id: int) -> tuple[Item, ...]:
         admins_without=people_in(active.where(holds(*ADMIN_ROLES) & ~enrolled)),
         users_without=people_in(active.where(~_can_be_asked(policy))),
         unlockers=people_in(active.where(holds(Role.SYSTEM_ADMIN) & enrolled & table.locked_at.is_null())),
+        deadline=None if has_passed(policy, now) else policy.deadline,
     )
 
 

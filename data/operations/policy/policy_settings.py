@@ -2,12 +2,13 @@
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 
 from data.operations.actors import Acting, Actor
 from data.operations.audit import trail
 from data.operations.derived_user_columns import refresh_standing
 from data.operations.guards import authorise, require_permission, why_not
+from data.operations.policy.deadlines import deadline_columns, why_not_day, why_not_deadline
 from data.operations.policy.permanent_mode import items_of
 from data.operations.results import Denied, Done, RefusedOrStale
 from data.operations.signin.remembered_addresses import shorten
@@ -17,12 +18,12 @@ from data.operations.users.user_counts import count_users
 from data.operations.users.user_search import UserQuery, find_users
 from data.rules import user_fields
 from data.rules.audit_events import Event
-from data.rules.domain_types import Method, Mode, Policy, PolicyNotice, Status, UserFacts
+from data.rules.deadline import begins, days_until, demand_of, is_put_off, mode_in_words
+from data.rules.domain_types import NEVER, Method, Mode, Policy, PolicyNotice, Status, UserFacts
 from data.rules.permanent_mode import People, passes
 from data.rules.permissions import Action, SensitiveAction, action_to_enter
 from data.rules.policy import may_enter_mode
 from data.rules.remembered_addresses import MAX_DAYS, period_in_words
-from data.rules.user_status import status_of
 from data.storage import models
 from data.store import Tx
 
@@ -38,7 +39,8 @@ NAMED_PEOPLE = 5
 class PolicyView:
     """The account's policy, how many active users have each status, and how many practices it applies to.
 
-    `permanent_since` and `permanent_by` say when and by whom the mode was made permanent.
+    `permanent_since` and `permanent_by` say when and by whom the mode was made permanent. `days_left` are
+    the days until the deadline, if that is ahead, and `put_off` is how often it was put off.
 
     The rest is what the actor may do: change to which other modes (`permanent` once its checklist passes),
     switch which methods, set the days and the notices, and send test messages; and who can do what they
@@ -52,6 +54,8 @@ class PolicyView:
     practices: int
     permanent_since: datetime | None = None
     permanent_by: str | None = None
+    days_left: int | None = None
+    put_off: int = 0
     modes: frozenset[Mode] = frozenset()
     switchable: frozenset[Method] = frozenset()
     unsendable: frozenset[Method] = frozenset()
@@ -62,8 +66,10 @@ class PolicyView:
 
 @dataclass(frozen=True, slots=True)
 class ModePreview:
-    """The active users that a change of the mode affects.
+    """The active users that a change of the mode or its deadline affects.
 
+    `deadline` is the new deadline, `days_left` how many days are left until then, and `not_asked_names` the
+    first of those who have until then; `puts_off` says that someone then can wait longer than now.
     `refusal` says why the actor cannot make the change; `pending_names` are the first of the pending,
     `released` those who would no longer be asked for a code with the mode off. The operator sets nothing up.
     """
@@ -77,6 +83,11 @@ class ModePreview:
     released: People
     you_must_set_up: bool | None
     refusal: str | None
+    deadline_before: datetime | None = None
+    deadline: datetime | None = None
+    days_left: int | None = None
+    not_asked_names: tuple[str, ...] = ()
+    puts_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +118,8 @@ def show_policy(acting: Acting) -> PolicyView:
         models.Practice.select().where(models.Practice.account == acting.account_id).count(),
         account.permanent_at,
         account.permanent_by,
+        days_left=days_until(policy, acting.tx.now),
+        put_off=account.put_off,
         modes=frozenset(mode for mode in Mode if _out_of_reach(acting, mode) is None),
         switchable=frozenset(
             method for method in Method if _methods_refusal(acting, policy.methods ^ {method}) is None
@@ -119,28 +132,37 @@ def show_policy(acting: Acting) -> PolicyView:
 
 
 @require_permission(Action.SEE_PEOPLE)
-def preview_mode(acting: Acting, mode: Mode) -> ModePreview:
-    """Return whom a change of the mode would affect, before anyone confirms it."""
-    after = replace(acting.policy, mode=mode)
+def preview_mode(acting: Acting, mode: Mode, day: date | None = None) -> ModePreview:
+    """Return whom a change of the mode would affect, before anyone confirms it; `day` is the deadline."""
+    deadline, now = begins(day) if day else None, acting.tx.now
+    after = replace(acting.policy, mode=mode, deadline=deadline, seen_at=NEVER)
     people = _count(acting, after)
+    is_change = acting.policy.mode is mode is Mode.REQUIRED
+    would_be = replace(acting, policy=after)
     return ModePreview(
         before=acting.policy.mode,
         after=mode,
         ready=people.get(Status.ENABLED, 0),
         pending=people.get(Status.PENDING, 0),
-        pending_names=_first_names(replace(acting, policy=after), Status.PENDING),
+        pending_names=_first_names(would_be, Status.PENDING),
         not_asked=people.get(Status.NO, 0) + people.get(Status.NOT_AVAILABLE, 0),
         released=_released(acting, mode),
         you_must_set_up=None if acting.facts is None else _must_set_up(acting.facts, mode),
-        refusal=_mode_refusal(acting, mode),
+        refusal=why_not_deadline(acting, day) if is_change else _mode_refusal(acting, mode, day),
+        deadline_before=acting.policy.deadline,
+        deadline=deadline,
+        days_left=days_until(after, now),
+        not_asked_names=_first_names(would_be, Status.NO) if deadline else (),
+        puts_off=is_change and is_put_off(acting.policy, deadline, now),
     )
 
 
 def set_mode(
-    tx: Tx, actor: Actor, mode: Mode, *, seen: Mode, confirmation: str = ""
+    tx: Tx, actor: Actor, mode: Mode, *, seen: Mode, confirmation: str = "", day: date | None = None
 ) -> Done | RefusedOrStale:
     """Change the account's mode; `seen` is the mode that the actor saw when deciding.
 
+    With a `day`, `required` asks for nothing before that day begins in UTC.
     `permanent` needs the account's name as a typed confirmation, and cannot be undone: this is the only
     operation that writes the mode.
     """
@@ -152,9 +174,9 @@ def set_mode(
             f"Someone else changed the mode to {acting.policy.mode.value} in the meantime. Check it, then "
             "try again."
         )
-    if refusal := _mode_refusal(acting, mode):
+    if refusal := _mode_refusal(acting, mode, day):
         return Denied(refusal)
-    changes: dict[str, object] = {"mode": mode.value}
+    changes: dict[str, object] = {"mode": mode.value, **deadline_columns(acting, day), "put_off": 0}
     if mode is Mode.PERMANENT:
         name = models.Account.get_by_id(acting.account_id).name
         if user_fields.tidy(confirmation) != name:
@@ -166,8 +188,10 @@ def set_mode(
         changes["required_since"] = tx.now
     models.Account.update(changes).where(models.Account.id == acting.account_id).execute()
     rejudge_sessions(tx, models.User.account == acting.account_id)
-    trail.record(acting, Event.MODE_CHANGED, before=seen.value, after=mode.value)
-    return Done(f"The mode is now {mode.value}.")
+    entered = replace(acting.policy, mode=mode, deadline=begins(day) if day else None, seen_at=NEVER)
+    after = mode_in_words(entered, tx.now)
+    trail.record(acting, Event.MODE_CHANGED, before=mode_in_words(acting.policy, tx.now), after=after)
+    return Done(f"The mode is now {after}.")
 
 
 @require_permission(SensitiveAction.SET_POLICY)
@@ -271,10 +295,13 @@ def _methods_refusal(acting: Acting, methods: frozenset[Method]) -> str | None:
     return None
 
 
-def _mode_refusal(acting: Acting, mode: Mode) -> str | None:
+def _mode_refusal(acting: Acting, mode: Mode, day: date | None = None) -> str | None:
     """Return why this actor cannot change to this mode now, or None."""
-    refusal = _out_of_reach(acting, mode)
-    return _permanent_refusal(acting) if refusal is None and mode is Mode.PERMANENT else refusal
+    if refusal := _out_of_reach(acting, mode):
+        return refusal
+    if day is not None and mode is not Mode.REQUIRED:
+        return "Only the mode required can have a deadline. Leave the date out."
+    return _permanent_refusal(acting) if mode is Mode.PERMANENT else why_not_day(acting, day)
 
 
 def _out_of_reach(acting: Acting, mode: Mode) -> str | None:
@@ -294,7 +321,7 @@ def _out_of_reach(acting: Acting, mode: Mode) -> str | None:
 
 def _permanent_refusal(acting: Acting) -> str | None:
     """Return why the mode cannot be made permanent now, or None."""
-    items = items_of(acting.account_id)
+    items = items_of(acting.account_id, acting.tx.now)
     if passes(items):
         return None
     return f"Not yet. {next(item.sentence for item in items if not item.met)}."
@@ -303,8 +330,10 @@ def _permanent_refusal(acting: Acting) -> str | None:
 def _count(acting: Acting, policy: Policy) -> dict[Status, int]:
     """Count active users by the status they have, or would have, under a policy."""
     people: Counter[Status] = Counter()
-    for where, count in count_users(acting.account_id).users.items():
-        people[status_of(policy.mode, where)] += count
+    demand = demand_of(policy, acting.tx.now)
+    users = count_users(acting.account_id, demand).users
+    for status in Status:
+        people[status] = users.shown_as(demand, status)
     del people[Status.DEACTIVATED]
     return +people
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from data.operations.actors import ActingUser, facts_of, origin_of, policy_of
+from data.operations.actors import ActingUser, days_left_of, facts_of, origin_of, policy_of
 from data.operations.audit import trail
 from data.operations.audit.wrong_codes import locked_in_words
 from data.operations.guards import require_user
@@ -13,6 +13,7 @@ from data.operations.signin.known_places import note_place
 from data.operations.signin.remembered_addresses import is_remembered
 from data.rules import recovery_codes
 from data.rules.audit_events import Event
+from data.rules.deadline import newly_seen
 from data.rules.domain_types import FirstFactor, Method, Proof, ThemeChoice, UserFacts
 from data.rules.policy import (
     ATTEMPTS,
@@ -64,7 +65,8 @@ class Attempt:
 class Session:
     """What an application gets: who signed in, and what they must do before anything else.
 
-    `attempt` is set while `step` asks for a code; `notices` are sentences to show at its step;
+    `attempt` is set while `step` asks for a code; `notices` are sentences to show at its step; `days_left` is
+    how many days its user has left to set up two-factor authentication, once `step` asks for nothing more;
     `temporary_code` says that its user signed in with a temporary code, so that the phone should be
     replaced; `plain` that they prefer the plain mode.
     """
@@ -81,6 +83,7 @@ class Session:
     theme: ThemeChoice = ThemeChoice.TERMINAL
     temporary_code: bool = False
     plain: bool = False
+    days_left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +204,7 @@ def proof_of(tx: Tx, user: models.User, attempt: Attempt) -> Proof:
 
 def step_of(tx: Tx, user: models.User, proof: Proof, facts: UserFacts | None = None) -> Step:
     """Ask the rules what a user must do next; `facts` are the present ones, if already read."""
-    return next_step(policy_of(user.account), facts or facts_of(tx, user), proof)
+    return next_step(policy_of(user.account), facts or facts_of(tx, user), proof, tx.now)
 
 
 def turn_away(tx: Tx, user: models.User, attempt: Attempt, reason: str) -> TurnedAway:
@@ -256,11 +259,14 @@ def admit(
         started_at = models.Session.get_by_id(session_id).started_at
         models.Session.update(changes).where(models.Session.id == session_id).execute()
     _record_admission(tx, user, attempt, step, methods, places)
+    if isinstance(step, MustEnrol):
+        _note_time(tx, user.account)
     waiting = None
     if isinstance(step, NeedCode):
         waiting = replace(attempt, session_id=session_id, methods=step.methods)
     opened = _session(user, attempt, step, session_id, started_at, attempt=waiting)
-    return Admitted(replace(opened, notices=told, temporary_code=temporary))
+    left = None if restricted else days_left_of(policy_of(user.account), user, tx.now)
+    return Admitted(replace(opened, notices=told, temporary_code=temporary, days_left=left))
 
 
 def _session(
@@ -284,6 +290,13 @@ def _session(
         theme=ThemeChoice(user.theme or ThemeChoice.TERMINAL),
         plain=user.plain,
     )
+
+
+def _note_time(tx: Tx, account: models.Account) -> None:
+    """Keep the hour in which someone was asked to set up: a clock that goes back does not undo it."""
+    hour = newly_seen(policy_of(account), tx.now)
+    if hour is not None:
+        models.Account.update(seen_at=hour).where(models.Account.id == account.id).execute()
 
 
 def _supersede(tx: Tx, user: models.User, attempt: Attempt) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from data.operations.audit.chain import Columns, append
 from data.rules.audit_events import Event
+from data.rules.deadline import grace_from
+from data.rules.domain_types import Mode
 from data.rules.policy import ATTEMPTS
 from data.rules.user_status import Standing
 from data.storage import models
@@ -81,7 +83,9 @@ def remove_unpublished() -> None:
 def _make_users(tx: Tx, account_id: int, rows: Sequence[models.StagedUser]) -> None:
     """Create users with their words and keys."""
     at = models.microseconds(tx.now)
-    given = [_columns(account_id, row, at) for row in rows]
+    mode = Mode(models.Account.get_by_id(account_id).mode)
+    grace = models.microseconds(grace_from(mode, tx.now))
+    given = [_columns(account_id, row, at) | {"grace_from": grace} for row in rows]
     ids: dict[str, int] = dict(insert_rows(models.User, given, returning=("name", "id")))
     insert_rows(
         models.UserWord,

@@ -23,10 +23,12 @@ from data.operations.signin.sessions import end_sessions_of_user
 from data.operations.users.credentials import set_password
 from data.operations.users.invitation_conditions import NO_ADDRESS, only_email
 from data.operations.users.practices import NO_SUCH_PRACTICE, find_practice
+from data.operations.users.queries import shown_as
 from data.operations.users.target_user import Target, invitee_of, read_holdings, why_not_reminded
 from data.operations.users.user_acts import require_target
 from data.rules import invitations, passwords
 from data.rules.audit_events import Event
+from data.rules.deadline import demand_of
 from data.rules.domain_types import Mode, Status
 from data.rules.invitations import Letter, SshAddress
 from data.rules.notices import by_whom
@@ -34,7 +36,6 @@ from data.rules.permissions import Action, UserAct
 from data.rules.policy import status
 from data.rules.sent_codes import Envelope
 from data.rules.source_addresses import ON_HOST
-from data.rules.user_status import standings
 from data.storage import models
 from data.store import Store, Tx
 
@@ -138,8 +139,7 @@ def names_of(
     if group is Group.NOT_INVITED:
         wanted &= _not_invited(acting.tx)
     if group is Group.MUST_SET_UP:
-        pending = standings(acting.policy.mode, Status.PENDING)
-        wanted &= table.standing.in_([standing.value for standing in pending])
+        wanted &= shown_as(demand_of(acting.policy, acting.tx.now), Status.PENDING)
     rows = table.select(table.name).where(wanted).order_by(table.name).limit(limit)
     return tuple(row.name for row in rows)
 
@@ -168,7 +168,7 @@ def look_up(tx: Tx, claimed: Claimed) -> Letter | None:
             _write(tx, claimed, Event.INVITATION_DROPPED, reason=reason)
         return None
     policy, facts = policy_of(user.account), facts_of(tx, user)
-    must = policy.mode in (Mode.REQUIRED, Mode.PERMANENT) or facts.must_set_up
+    must = demand_of(policy, tx.now).is_of(facts.grace_from) or facts.must_set_up
     return Letter(
         to=claimed.to,
         name=user.name,
@@ -228,7 +228,9 @@ def _outdated(tx: Tx, claimed: Claimed, user: models.User) -> str | None:
         return "the e-mail address has changed"
     holdings = read_holdings(tx, [user.id])[user.id]
     if claimed.act.event is Event.REMINDED:
-        return why_not_reminded(tx, user, status(policy_of(user.account), facts_of(tx, user)), holdings)
+        return why_not_reminded(
+            tx, user, status(policy_of(user.account), facts_of(tx, user), tx.now), holdings
+        )
     table = models.Session
     # A try that seemed to fail may have delivered a password that was already used.
     if table.select().where((table.user == user.id) & (table.started_at > claimed.act.at)).exists():

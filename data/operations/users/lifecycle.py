@@ -16,6 +16,7 @@ from data.operations.users.uniqueness import refuse_used
 from data.operations.users.user_acts import find_target, may_grant, why_not_to
 from data.rules import passwords, user_fields
 from data.rules.audit_events import Event
+from data.rules.deadline import grace_from
 from data.rules.domain_types import Method, Mode, Role, ThemeChoice
 from data.rules.notices import contact_changes
 from data.rules.permissions import SensitiveAction, UserAct
@@ -107,6 +108,7 @@ def add_user(acting: Acting, new: NewUser) -> Done | Denied:
         attempts_left=ATTEMPTS,
         created_at=tx.now,
         standing_since=tx.now,
+        grace_from=grace_from(acting.policy.mode, tx.now),
         **_columns(fields),
     ).execute()
     for role in new.roles:

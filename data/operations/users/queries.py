@@ -5,8 +5,10 @@ from typing import Any
 
 from peewee import fn
 
+from data.operations.actors import policy_of
 from data.rules import user_status
-from data.rules.domain_types import Method, Mode, Role
+from data.rules.deadline import Demand
+from data.rules.domain_types import Method, Role, Status
 from data.rules.permanent_mode import NAMED, People
 from data.rules.user_status import Standing
 from data.storage import models
@@ -26,11 +28,31 @@ def has_factor(methods: frozenset[Method]) -> Any:
     return fn.EXISTS(table.select(1).where((table.user == models.User.id) & table.kind.in_(kinds)))
 
 
-def standings_pending_since(account: models.Account, when: datetime) -> list[Standing]:
-    """Return the standings with which users of an account have been pending since before a moment."""
+def standings_pending_since(account: models.Account, when: datetime) -> tuple[Demand, list[Standing]]:
+    """Return the standings with which users of an account have been pending since before a moment.
+
+    Of the free, days of grace that the demand of that moment spares are left out.
+    """
     return user_status.pending_since_before(
-        when, Mode(account.mode), on_since=account.on_since, required_since=account.required_since
+        when, policy_of(account), on_since=account.on_since, required_since=account.required_since
     )
+
+
+def shown_as(demand: Demand, status: Status) -> Any:
+    """Return, as SQL, whether a user is shown with a status: the rule `status_of`.
+
+    An index on the standing finds them, and one on the standing and `grace_from` those whom grace spares.
+    """
+    user = models.User
+    found = user.standing.in_([standing.value for standing in user_status.standings(demand, status)])
+    return found & is_in_part(demand, status) if user_status.is_split(demand, status) else found
+
+
+def is_in_part(demand: Demand, status: Status) -> Any:
+    """Return, as SQL, whether a user whose standing is shown in two ways is shown with this status."""
+    user = models.User
+    spared = user.grace_from > demand.grace_after
+    return (user.standing != Standing.FREE.value) | (spared if status is Status.NO else ~spared)
 
 
 def pending_since_before(account: models.Account, when: datetime) -> Any:
@@ -38,8 +60,10 @@ def pending_since_before(account: models.Account, when: datetime) -> Any:
 
     An index on the standing and since when a user has it finds them.
     """
-    user, found = models.User, standings_pending_since(account, when)
+    user, (demand, found) = models.User, standings_pending_since(account, when)
     stand_so = user.standing.in_([standing.value for standing in found])
+    if user_status.is_split(demand, Status.PENDING):
+        stand_so &= is_in_part(demand, Status.PENDING)
     return (user.account == account.id) & stand_so & (user.standing_since < when)
 
 

@@ -63,6 +63,7 @@ def _known(tx: Tx, user: models.User) -> Known:
         name=user.name,
         policy=policy,
         user=facts_of(tx, user, factors),
+        now=tx.now,
         has_password=user.password_hash is not None,
         one_time_until=user.one_time_until,
         mailed_at=user.password_mailed_at,

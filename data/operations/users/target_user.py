@@ -12,6 +12,7 @@ from data.operations.guards import why_not
 from data.operations.results import Denied
 from data.rules import invitations, passwords
 from data.rules.audit_events import Event
+from data.rules.deadline import demand_of
 from data.rules.domain_types import ADMIN_ROLES, Method, Role, Status
 from data.rules.invitations import Invitee
 from data.rules.permissions import UserAct, outranks
@@ -103,7 +104,8 @@ class Target:
     @property
     def status(self) -> Status:
         """The status that tables show."""
-        return status_of(self.acting.policy.mode, Standing(self.user.standing))
+        demand = demand_of(self.acting.policy, self.tx.now)
+        return status_of(demand, Standing(self.user.standing), self.user.grace_from)
 
     @property
     def invitee(self) -> Invitee:

@@ -12,8 +12,9 @@ from typing import Any
 
 from peewee import SQL, fn
 
-from data.operations.users.queries import pending_since_before, standings_pending_since
-from data.rules.domain_types import Method, Role
+from data.operations.users.queries import is_in_part, pending_since_before, standings_pending_since
+from data.rules.deadline import Demand
+from data.rules.domain_types import Method, Role, Status
 from data.rules.user_search import word_range
 from data.rules.user_status import Standing
 from data.storage import models
@@ -114,10 +115,20 @@ def of_time_pending(account_id: int, before: datetime, *, is_exact: bool) -> Cri
     # In the order of an index that ends with the moment: PostgreSQL then reads no more than is asked for.
     ways = [
         user.select(user.id).where(holds & (user.standing == standing.value)).order_by(user.standing_since)
-        for standing in standings_pending_since(account, before)
+        for standing in standings_pending_since(account, before)[1]
     ]
     nobody = user.select(user.id).where(holds)
     return Criterion(ways or [nobody], lambda _user_id: holds, is_exact=is_exact)
+
+
+def of_grace(scope: Scope, demand: Demand, status: Status) -> Criterion:
+    """Return the criterion that days of grace spare a free user, or do not, as the status has it."""
+    user, holds = models.User, is_in_part(demand, status)
+    ways = [
+        user.select(user.id).where(scope.of(user) & (user.standing == standing.value) & holds)
+        for standing in scope.standings
+    ]
+    return Criterion(ways, lambda _user_id: holds, is_exact=True)
 
 
 def of_few_codes(account_id: int, *, is_exact: bool) -> Criterion:

@@ -9,6 +9,7 @@ from data.operations.leases import hold_for_page
 from data.operations.results import Denied
 from data.operations.users.user_search import Cursor, UserQuery, find_users
 from data.operations.users.user_summaries import roles_by_user
+from data.rules.deadline import demand_of
 from data.rules.domain_types import Role, Status
 from data.rules.permissions import Action
 from data.rules.user_status import Standing, status_of
@@ -63,6 +64,7 @@ def export_people(acting: Acting, query: UserQuery = EVERYONE) -> ExportPage | D
     }
     rows = [users[user_id] for user_id in found.ids]
     roles = roles_by_user(row.id for row in rows)
+    demand = demand_of(acting.policy, acting.tx.now)
     records = tuple(
         PersonRecord(
             name=row.name,
@@ -72,7 +74,7 @@ def export_people(acting: Acting, query: UserQuery = EVERYONE) -> ExportPage | D
             practice=row.practice.name,
             require_2fa=row.required,
             roles=roles.get(row.id, frozenset()),
-            status=status_of(acting.policy.mode, Standing(row.standing)),
+            status=status_of(demand, Standing(row.standing), row.grace_from),
             active=row.active,
             created_at=row.created_at,
             last_signin_at=row.last_signin_at,

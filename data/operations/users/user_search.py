@@ -22,6 +22,7 @@ from data.operations.users.user_criteria import (
     Criterion,
     Scope,
     of_few_codes,
+    of_grace,
     of_last_signin,
     of_method,
     of_role,
@@ -29,10 +30,11 @@ from data.operations.users.user_criteria import (
     of_time_pending,
     union,
 )
+from data.rules.deadline import Demand, demand_of
 from data.rules.domain_types import Method, Role, Status
 from data.rules.user_fields import storable
 from data.rules.user_search import terms
-from data.rules.user_status import Standing, standings
+from data.rules.user_status import Standing, is_split, standings
 from data.storage import models
 
 PAGE = 50
@@ -105,6 +107,7 @@ class _Asked:
 
     query: UserQuery
     scope: Scope
+    demand: Demand
 
     @property
     def filters(self) -> list[Criterion]:
@@ -113,6 +116,8 @@ class _Asked:
 
     def _filters(self) -> Iterator[Criterion]:
         query, account_id = self.query, self.scope.account_id
+        if query.status is not None and is_split(self.demand, query.status):
+            yield of_grace(self.scope, self.demand, query.status)
         if query.role is not None:
             yield of_role(query.role)
         if query.method is not None:
@@ -137,7 +142,8 @@ def find_users(acting: Acting, query: UserQuery) -> Found:
             (table.account == acting.account_id) & (table.name == storable(query.practice))
         )
         practice_id = named.id if named is not None else 0
-    asked = _Asked(query, Scope(acting.account_id, practice_id, standings(acting.policy.mode, query.status)))
+    demand = demand_of(acting.policy, acting.tx.now)
+    asked = _Asked(query, Scope(acting.account_id, practice_id, standings(demand, query.status)), demand)
     if not asked.scope.standings or practice_id == 0:
         return Found([], None, total=0, uncounted=False)
     wanted = terms(query.search)

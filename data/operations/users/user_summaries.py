@@ -4,7 +4,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from data.operations.actors import Acting, ActingUser, factor_of, facts_of, policy_of, usable_factors
+from data.operations.actors import (
+    Acting,
+    ActingUser,
+    days_left_of,
+    factor_of,
+    facts_of,
+    policy_of,
+    usable_factors,
+)
 from data.operations.audit import trail
 from data.operations.audit.wrong_codes import spent_attempts
 from data.operations.guards import first_hindrance, require_permission, require_user, why_not
@@ -20,6 +28,7 @@ from data.operations.users.credentials import why_no_key_less, why_no_key_more
 from data.operations.users.target_user import ActContext, Target, read_holdings
 from data.operations.users.user_acts import acts_on, grantable, require_target, who_can, why_not_offered
 from data.operations.users.user_search import Cursor, UserQuery, find_users
+from data.rules.deadline import Demand, demand_of
 from data.rules.domain_types import Method, Mode, Role, Status
 from data.rules.permissions import Action, OwnAct, SensitiveAction, UserAct
 from data.rules.policy import status
@@ -93,6 +102,8 @@ class FactorRow:
 class UserDetail:
     """Everything an administrator sees of a user. `one_time_until` is when a one-time password expires.
 
+    `demand` is what the policy demands now, and `days_left` how long a user who has not set up two-factor
+    authentication can still put that off, if they can and must.
     `attempts_used` says in which applications the attempts were used that are no longer left.
 
     `acts` are those that the actor may do to the user now, `grantable` the roles that they may change, and
@@ -107,7 +118,8 @@ class UserDetail:
     practice: str
     account: str
     account_id: int
-    mode: Mode
+    demand: Demand
+    days_left: int | None
     roles: frozenset[Role]
     status: Status
     required: bool
@@ -129,6 +141,11 @@ class UserDetail:
     acts: frozenset[UserAct] = frozenset()
     grantable: frozenset[Role] = frozenset()
     who_can: str = ""
+
+    @property
+    def mode(self) -> Mode:
+        """The account's mode."""
+        return self.demand.mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +169,14 @@ def list_users(acting: Acting, query: UserQuery) -> UserPage:
     shown = [users[user_id] for user_id in found.ids]
     roles = roles_by_user(found.ids)
     practices = _practice_names({row.practice_id for row in shown})
-    mode = acting.policy.mode
+    demand = demand_of(acting.policy, acting.tx.now)
     context = ActContext(acting)
     acts = {} if acting.is_operator else _acts_on_each(context, shown, roles)
     return UserPage(
         tuple(
             _row(
                 row,
-                mode,
+                demand,
                 roles.get(row.id, frozenset()),
                 practices[row.practice_id],
                 acts.get(row.id, frozenset()),
@@ -241,7 +258,7 @@ def _practice_names(ids: set[int]) -> dict[int, str]:
 
 def _row(
     user: models.User,
-    mode: Mode,
+    demand: Demand,
     roles: frozenset[Role],
     practice: str,
     acts: frozenset[UserAct],
@@ -254,7 +271,7 @@ def _row(
         phone=user.phone,
         practice=practice,
         roles=roles,
-        status=status_of(mode, Standing(user.standing)),
+        status=status_of(demand, Standing(user.standing), user.grace_from),
         last_signin_at=user.last_signin_at,
         acts=acts,
     )
@@ -299,9 +316,10 @@ def _detail(tx: Tx, user: models.User) -> UserDetail:
         practice=user.practice.name,
         account=account.name,
         account_id=account.id,
-        mode=policy.mode,
+        demand=demand_of(policy, tx.now),
+        days_left=days_left_of(policy, user, tx.now),
         roles=facts.roles,
-        status=status(policy, facts),
+        status=status(policy, facts, tx.now),
         required=user.required,
         active=user.active,
         locked_at=user.locked_at,

@@ -1,12 +1,15 @@
 """The table of `data/rules/policy.py`, and what must hold of any such table."""
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.rules.domain_types import FirstFactor, Method, Mode, Policy, Proof, Role, Status, UserFacts
+from data.rules.deadline import MOST_GRACE_DAYS, days_left, demand_of, newly_seen
+from data.rules.domain_types import NEVER, FirstFactor, Method, Mode, Policy, Proof, Role, Status, UserFacts
 from data.rules.policy import (
     MustChangePassword,
     MustEnrol,
@@ -29,7 +32,19 @@ DEMANDED = (
     *(UserFacts(roles=frozenset({role})) for role in Role),
 )
 
+NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+EARLIER, LATER = NOW - timedelta(days=1), NOW + timedelta(days=1)
+
 modes = st.sampled_from(Mode)
+hours = st.integers(-400, 400).map(lambda hours: NOW.replace(minute=0) + timedelta(hours=hours))
+moments = st.integers(-24_000, 24_000).map(lambda minutes: NOW + timedelta(minutes=minutes))
+policies = st.builds(
+    Policy,
+    modes,
+    deadline=st.none() | hours,
+    grace_days=st.integers(0, MOST_GRACE_DAYS),
+    seen_at=st.just(NEVER) | hours,
+)
 users = st.builds(
     UserFacts,
     active=st.booleans(),
@@ -40,6 +55,7 @@ users = st.builds(
     roles=st.frozensets(st.sampled_from(Role)),
     lost_factor=st.booleans(),
     recovery_codes=st.booleans(),
+    grace_from=st.just(NEVER) | hours,
 )
 proofs = st.builds(Proof, st.sampled_from(FirstFactor), code=st.booleans(), address_remembered=st.booleans())
 
@@ -66,9 +82,13 @@ def every_user():
     ]
 
 
-def expected(mode, user, proof):
+def expected(policy, user, proof):
     """The first row that matches: state, outcome, and the status unless that of a later row is shown."""
-    demanded = user.required or user.roles or user.lost_factor or mode in {REQUIRED, PERMANENT}
+    mode = policy.mode
+    is_ahead = policy.deadline is not None and max(NOW, policy.seen_at) < policy.deadline
+    in_grace = max(NOW, policy.seen_at) < user.grace_from + timedelta(days=policy.grace_days)
+    by_mode = mode is PERMANENT or (mode is REQUIRED and not is_ahead and not in_grace)
+    demanded = user.required or user.roles or user.lost_factor or by_mode
     codes_left = user.lost_factor and user.recovery_codes
     rows = [
         (not user.active, Refused(Refusal.DEACTIVATED), Status.DEACTIVATED),
@@ -86,38 +106,79 @@ def expected(mode, user, proof):
     return step, shown
 
 
+@pytest.mark.feature("deadline")
 @pytest.mark.parametrize("mode", Mode)
 def test_every_row_of_the_table(mode):
     """Each state has the outcome and the status of the first matching row."""
-    for user in every_user():
-        for factor, code, remembered in product(FirstFactor, (False, True), (False, True)):
+    timed = [Policy(mode)]
+    if mode is REQUIRED:
+        timed += [
+            *(Policy(mode, deadline=deadline) for deadline in (EARLIER, NOW, LATER)),
+            Policy(mode, deadline=LATER, seen_at=LATER),
+            Policy(mode, grace_days=2),
+        ]
+    for policy, user in product(timed, every_user()):
+        grace = (NEVER, EARLIER) if policy.grace_days else (NEVER,)
+        for factor, code, remembered, since in product(FirstFactor, *[(False, True)] * 2, grace):
             proof = Proof(factor, code=code, address_remembered=remembered)
-            step, shown = expected(mode, user, proof)
-            assert next_step(Policy(mode), user, proof) == step, (user, proof)
-            assert status(Policy(mode), user) == shown, user
+            known = replace(user, grace_from=since)
+            step, shown = expected(policy, known, proof)
+            assert next_step(policy, known, proof, NOW) == step, (policy, known, proof)
+            assert status(policy, known, NOW) == shown, (policy, known)
 
 
-@given(users, proofs, modes, modes)
-def test_a_stricter_policy_never_admits_more(user, proof, one, other):
-    looser, stricter = sorted((one, other), key=lambda mode: mode.strictness)
-    if isinstance(next_step(Policy(stricter), user, proof), SignedIn):
-        assert isinstance(next_step(Policy(looser), user, proof), SignedIn)
+def stricter_of(one, other):
+    """The strictest of two policies in each regard: their mode, their deadline and their days of grace."""
+    return Policy(
+        max(one.mode, other.mode, key=lambda mode: mode.strictness),
+        deadline=min(one.deadline or NEVER, other.deadline or NEVER),
+        grace_days=min(one.grace_days, other.grace_days),
+        seen_at=max(one.seen_at, other.seen_at),
+    )
+
+
+@pytest.mark.feature("deadline")
+@given(users, proofs, policies, policies, moments, moments)
+def test_a_stricter_policy_never_admits_more(user, proof, one, other, at, then):
+    """Neither does the same policy later, nor one with a deadline admit more than none required."""
+    for policy in (one, other):
+        if isinstance(next_step(stricter_of(one, other), user, proof, max(at, then)), SignedIn):
+            assert isinstance(next_step(policy, user, proof, min(at, then)), SignedIn)
+
+
+@pytest.mark.feature("deadline")
+@given(users, policies, moments, moments)
+def test_a_clock_that_goes_back_undoes_nothing(user, policy, at, back):
+    """Once an hour was seen, the rules say at any earlier moment what they said in it."""
+    seen = replace(policy, seen_at=newly_seen(policy, at) or policy.seen_at)
+    before, after = (demand_of(each, when) for each, when in ((policy, at), (seen, min(at, back))))
+    assert before.is_of(user.grace_from) == after.is_of(user.grace_from)
+
+
+@pytest.mark.feature("deadline")
+@given(policies, hours, moments)
+def test_days_left(policy, grace_from, at):
+    """Days are left exactly while a choice is left under `required`, and then at least one."""
+    left = days_left(policy, grace_from, at)
+    may_wait = policy.mode is REQUIRED and not demand_of(policy, at).is_of(grace_from)
+    assert (left is not None) == may_wait
+    assert left is None or left >= 1
 
 
 @given(users, modes, st.sampled_from(FirstFactor), st.booleans(), st.booleans())
 def test_more_proof_never_asks_for_more(user, mode, factor, code, remembered):
-    little = next_step(Policy(mode), user, Proof(factor, code=code, address_remembered=remembered))
+    little = next_step(Policy(mode), user, Proof(factor, code=code, address_remembered=remembered), NOW)
     for more in (
         Proof(factor, code=True, address_remembered=remembered),
         Proof(factor, code=code, address_remembered=True),
     ):
-        assert burden(next_step(Policy(mode), user, more), user) <= burden(little, user)
+        assert burden(next_step(Policy(mode), user, more, NOW), user) <= burden(little, user)
 
 
 @given(users, proofs, modes)
 def test_no_enrolled_user_without_a_code(user, proof, mode):
     """An enrolled user needs a code or a remembered address."""
-    if isinstance(next_step(Policy(mode), user, proof), SignedIn) and user.enrolled and mode is not OFF:
+    if isinstance(next_step(Policy(mode), user, proof, NOW), SignedIn) and user.enrolled and mode is not OFF:
         assert proof.code or proof.address_remembered
 
 
@@ -125,14 +186,14 @@ def test_no_enrolled_user_without_a_code(user, proof, mode):
 @given(users, proofs, modes)
 def test_lost_factor(user, proof, mode):
     """The first factor alone leads to the wizard only without recovery codes."""
-    if isinstance(next_step(Policy(mode), user, proof), MustEnrol):
+    if isinstance(next_step(Policy(mode), user, proof, NOW), MustEnrol):
         assert proof.code or not (user.lost_factor and user.recovery_codes)
 
 
 @given(users, proofs, modes)
 def test_locked_or_deactivated_never_gets_in(user, proof, mode):
     if user.locked or not user.active:
-        assert isinstance(next_step(Policy(mode), user, proof), Refused)
+        assert isinstance(next_step(Policy(mode), user, proof, NOW), Refused)
 
 
 @pytest.mark.parametrize(

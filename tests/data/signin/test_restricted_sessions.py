@@ -10,7 +10,14 @@ from data.operations.actors import Member, Operator
 from data.operations.applications import registry
 from data.operations.audit import archiving, chain, trail, verification
 from data.operations.maintenance import accounts, kept_counts, master_key
-from data.operations.policy import auditor_report, needs_attention, overview, permanent_mode, policy_settings
+from data.operations.policy import (
+    auditor_report,
+    deadlines,
+    needs_attention,
+    overview,
+    permanent_mode,
+    policy_settings,
+)
 from data.operations.policy import delivery_tests as policy_delivery
 from data.operations.results import Denied, Done, FreshProofNeeded
 from data.operations.signin import (
@@ -201,6 +208,8 @@ OPERATIONS = {
     "set_required": lambda world, me: world.run(factor_administration.set_required, me, "bob", required=True),
     "disable_two_factor": lambda world, me: world.run(factor_administration.disable_two_factor, me, "bob"),
     "clear_two_factor": lambda world, me: world.run(factor_administration.clear_two_factor, me, "bob"),
+    "set_deadline": lambda world, me: world.run(deadlines.set_deadline, me, None, seen=None),
+    "set_grace_days": lambda world, me: world.run(deadlines.set_grace_days, me, 2, seen=0),
     "set_remember_days": lambda world, me: world.run(policy_settings.set_remember_days, me, 2, seen=0),
     "set_notice": lambda world, me: world.run(
         policy_settings.set_notice, me, PolicyNotice.NEW_PLACES, on=False

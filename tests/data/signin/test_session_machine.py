@@ -114,7 +114,10 @@ class SessionMachine(RuleBasedStateMachine):
             & (models.RememberedAddress.credential == row.credential)
         )
         proof = Proof(FirstFactor(row.first_factor), session_id in self.code_at, addresses.exists())
-        return next_step(policy_of(user.account), self.world.run(facts_of, user), proof) == SignedIn()
+        return (
+            next_step(policy_of(user.account), self.world.run(facts_of, user), proof, self.world.clock.now)
+            == SignedIn()
+        )
 
     def is_fresh(self, session_id: int) -> bool:
         """Whether a code was given in a session in the last five minutes."""

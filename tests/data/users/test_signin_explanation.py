@@ -25,7 +25,7 @@ STOPS, NOTE, FINE = Weight
 
 def known(mode=Mode.OPTIONAL, has_password=True, **given) -> Known:
     facts = {name: given.pop(name) for name in list(given) if name in UserFacts.__dataclass_fields__}
-    return Known("ben", Policy(mode), UserFacts(**facts), has_password=has_password, **given)
+    return Known("ben", Policy(mode), UserFacts(**facts), AT, has_password=has_password, **given)
 
 
 CASES = [

@@ -7,6 +7,7 @@ from support.database import OPERATOR, START, World
 
 from data.operations.users import user_summaries
 from data.operations.users.user_search import UserQuery
+from data.rules.deadline import demand_of
 from data.rules.domain_types import Method, Mode, Policy, Role, Status, UserFacts
 from data.rules.policy import status
 from data.rules.user_status import Standing, status_of
@@ -50,8 +51,11 @@ def everyone(world: World) -> dict[str, UserFacts]:
 def test_column_equals_the_rule(world, mode):
     facts = everyone(world)
     stored = models.User.select(models.User.name, models.User.standing).where(models.User.name != "admin")
-    shown = {name: status_of(mode, Standing(standing)) for name, standing in stored.tuples()}
-    assert shown == {name: status(Policy(mode), known) for name, known in facts.items()}
+    shown = {
+        name: status_of(demand_of(Policy(mode), START), Standing(standing))
+        for name, standing in stored.tuples()
+    }
+    assert shown == {name: status(Policy(mode), known, START) for name, known in facts.items()}
 
 
 @pytest.mark.parametrize("mode", Mode)

@@ -1,6 +1,7 @@
 """`twofold policy`."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -114,3 +115,47 @@ def test_a_resync_needs_an_app(clinic):
     assert "has not set up an authenticator app" in clinic("user", "resync", "anna").err
     assert clinic("user", "resync", "nobody").status == 1
     assert json.loads(clinic("user", "show", "anna", "--json").out)["resync_until"] is None
+
+
+@pytest.mark.feature("deadline")
+def test_required_from_a_day(clinic):
+    """The day is shown with the days left, brought forward, and put off with a reason alone."""
+    today = datetime.now(UTC).date()
+    day, later = today + timedelta(days=11), today + timedelta(days=20)
+    clinic("user", "add", "ben", "--email", "ben@clinic.example")
+    assert clinic("policy", "set", "--from", str(day)).status == 2
+    assert (
+        "must be after today"
+        in clinic("policy", "set", "--mode", "required", "--from", str(today), "--yes").err
+    )
+    done = clinic("policy", "set", "--mode", "required", "--from", str(day), "--yes")
+    assert (done.status, done.out) == (0, f"The mode is now required from {day}.\n")
+    assert f"Mode     required from {day}, 11 days left\n" in clinic("policy", "show").out
+    assert f"Required from {day}: 11 days left" in clinic("overview").out
+    assert "No (11 days left to set it up)" in clinic("user", "show", "ben").out
+    assert f"The mode is required from {day}." in clinic("user", "explain", "ben").out
+    unsaid = clinic("policy", "set", "--mode", "required", "--from", str(later), "--yes")
+    assert (unsaid.status, "Add --reason" in unsaid.err) == (2, True)
+    done = clinic(
+        "policy", "set", "--mode", "required", "--from", str(later), "--reason", "Late phones", "--yes"
+    )
+    assert done.status == 0
+    shown = json.loads(clinic("policy", "show", "--json").out)
+    assert (shown["deadline"], shown["days_left"], shown["deadline_put_off"]) == (
+        f"{later}T00:00:00Z",
+        20,
+        1,
+    )
+    assert "put off 1 time" in clinic("policy", "show").out
+    assert clinic("policy", "set", "--mode", "required", "--yes").out == "The mode is now required.\n"
+    assert json.loads(clinic("user", "show", "ben", "--json").out)["days_left"] is None
+
+
+@pytest.mark.feature("grace-days")
+def test_days_of_grace(clinic):
+    assert clinic("policy", "set", "--grace-days", "15").status == 2
+    assert clinic("policy", "set", "--grace-days", "5").out == "New users now have 5 days of grace.\n"
+    assert json.loads(clinic("policy", "show", "--json").out)["grace_days"] == 5
+    clinic("policy", "set", "--mode", "required", "--yes")
+    clinic("user", "add", "ben", "--email", "ben@clinic.example")
+    assert "No (5 days left to set it up)" in clinic("user", "show", "ben").out

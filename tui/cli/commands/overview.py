@@ -10,6 +10,7 @@ from data.operations.policy.overview import Attention, Day, Group, Overview, Sta
 from data.rules.domain_types import Role
 from data.rules.safe_text import safe
 from data.wording.overview import attention, bar_parts
+from data.wording.words import counted
 from tui.cli.caller import Caller
 from tui.cli.command_groups import examples, for_members, in_account
 from tui.cli.confirmation import act
@@ -59,6 +60,8 @@ def _lines(seen: Overview, width: int) -> Iterator[str]:
     counts = seen.counts
     share = f"{counts.percent_enabled}% of people ({counts.enabled:,} of {counts.total:,})"
     yield f"Two-factor authentication: {share}"
+    if seen.deadline and seen.days_left:
+        yield f"Required from {seen.deadline:%Y-%m-%d}: {counted(seen.days_left, 'day')} left"
     yield ""
     yield from _groups(seen, width)
     yield ""
@@ -136,6 +139,8 @@ def _shown(text: str, limit: int) -> str:
 def _as_json(seen: Overview) -> dict[str, object]:
     return {
         "mode": seen.mode.value,
+        "deadline": iso(seen.deadline),
+        "days_left": seen.days_left,
         **_counts_json(seen.counts),
         "practices": [{"name": group.name, **_counts_json(group.counts)} for group in seen.practices],
         "practice_count": seen.practice_count,

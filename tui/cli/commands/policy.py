@@ -1,18 +1,21 @@
 """`twofold policy`: the account's two-factor policy."""
 
 from collections.abc import Callable
+from datetime import date, datetime
 from functools import partial
 
 import click
 
-from data.operations.policy import needs_attention, permanent_mode, policy_settings
+from data.operations.policy import deadlines, needs_attention, permanent_mode, policy_settings
 from data.operations.policy.permanent_mode import Checklist
 from data.operations.policy.policy_settings import PolicyView
 from data.operations.results import Done, RefusedOrStale
+from data.rules.deadline import MOST_GRACE_DAYS
 from data.rules.domain_types import Method, Mode, PolicyNotice
 from data.rules.remembered_addresses import MAX_DAYS, period_in_words
 from data.rules.safe_text import safe
 from data.wording import consequences
+from data.wording.words import counted
 from tui.cli.caller import Caller
 from tui.cli.command_groups import InAccount, for_members
 from tui.cli.confirmation import act, asks_first, confirm
@@ -45,6 +48,10 @@ def show(here: Caller, as_json: bool) -> None:
             {
                 "account": view.account,
                 "mode": view.policy.mode.value,
+                "deadline": iso(view.policy.deadline),
+                "days_left": view.days_left,
+                "deadline_put_off": view.put_off,
+                "grace_days": view.policy.grace_days,
                 "remember_days": view.policy.remember_days,
                 **{f"notify_{notice.name.lower()}": notice in view.policy.notices for notice in PolicyNotice},
                 "permanent_since": iso(view.permanent_since),
@@ -58,6 +65,8 @@ def show(here: Caller, as_json: bool) -> None:
         return
     echo(f"Account  {safe(view.account)}")
     echo(f"Mode     {_mode_line(view)}")
+    if view.policy.grace_days:
+        echo(f"Grace    {counted(view.policy.grace_days, 'day')} for new users")
     echo(f"Sign-in  {period_in_words(view.policy.remember_days)}")
     echo(f"Methods  {', '.join(_names(view.policy.methods))}")
     told = [notice.label for notice in PolicyNotice if notice in view.policy.notices]
@@ -91,9 +100,12 @@ def show_checklist(here: Caller, as_json: bool) -> None:
     short_help="Change the mode, methods, notices or how long addresses are remembered.",
     epilog="\b\nExamples:\n"
     "  twofold policy set --mode required\n"
+    "  twofold policy set --mode required --from 2027-02-01\n"
+    "  twofold policy set --mode required --from 2027-03-01 --reason 'New phones come in February'\n"
     "  twofold policy set --mode off --yes\n"
     "  twofold policy set --methods app,sms,email\n"
     "  twofold policy set --mode permanent --confirm Clinic\n"
+    "  twofold policy set --grace-days 7\n"
     "  twofold policy set --remember-days 3\n"
     "  twofold policy set --notify-new-places off\n",
 )
@@ -102,6 +114,19 @@ def show_checklist(here: Caller, as_json: bool) -> None:
     "wanted",
     type=click.Choice([mode.value for mode in Mode]),
     help="Who must use two-factor authentication; permanent cannot be undone.",
+)
+@click.option(
+    "--from",
+    "day",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="DATE",
+    help="With --mode required: the first day (UTC) on which everyone must; until then, people are told.",
+)
+@click.option("--reason", metavar="TEXT", help="With --from: why the deadline is put off.")
+@click.option(
+    "--grace-days",
+    type=click.IntRange(0, MOST_GRACE_DAYS),
+    help="Days that people created while the mode is required have to set up; 0 by default.",
 )
 @click.option("--methods", "listed", metavar="LIST", help="The methods to offer, such as app,sms,email.")
 @click.option(
@@ -129,6 +154,9 @@ def show_checklist(here: Caller, as_json: bool) -> None:
 def set_policy(
     here: Caller,
     wanted: str | None,
+    day: datetime | None,
+    reason: str | None,
+    grace_days: int | None,
     listed: str | None,
     confirmation: str | None,
     remember_days: int | None,
@@ -140,14 +168,19 @@ def set_policy(
     Shows who is affected before it changes the mode or the methods.
     """
     notices = {PolicyNotice.NEW_PLACES: new_places, PolicyNotice.LOCKS: locks}
-    if wanted is None and listed is None and remember_days is None and not any(notices.values()):
+    if all(given is None for given in (wanted, grace_days, listed, remember_days, *notices.values())):
         raise click.UsageError("Nothing to change. Give an option, such as --mode or --methods.")
+    if wanted != Mode.REQUIRED.value and (day or reason):
+        raise click.UsageError("--from and --reason need --mode required.")
     methods = _parsed(listed) if listed is not None else None
     changes = []
     if methods is not None:
         changes.append(_methods_act(here, methods))
     if wanted is not None:
-        changes.append(_mode_act(here, Mode(wanted), confirmation))
+        changes.append(_mode_act(here, Mode(wanted), confirmation, day.date() if day else None, reason or ""))
+    if grace_days is not None:
+        days = confirmed(here.read(policy_settings.show_policy)).policy.grace_days
+        changes.append(partial(here.run, deadlines.set_grace_days, grace_days, seen=days))
     if remember_days is not None:
         seen = confirmed(here.read(policy_settings.show_policy)).policy.remember_days
         changes.append(
@@ -164,21 +197,26 @@ def set_policy(
         say(change())
 
 
-def _mode_act(here: Caller, mode: Mode, confirmation: str | None) -> _Act:
-    """Confirm a change of the mode, and return the act that makes it."""
-    preview = confirmed(here.read(policy_settings.preview_mode, mode))
+def _mode_act(here: Caller, mode: Mode, confirmation: str | None, day: date | None, reason: str) -> _Act:
+    """Confirm a change of the mode or its deadline, and return the act that makes it."""
+    preview = confirmed(here.read(policy_settings.preview_mode, mode, day))
     if preview.refusal:
         refuse(preview.refusal)
+    if preview.puts_off and not reason:
+        raise click.UsageError("This puts the deadline off. Add --reason with why.")
     if mode is Mode.PERMANENT:
         confirmation = confirmation or _ask_for_name(here)
     else:
         confirm(consequences.change_mode(preview))
+    if preview.before is preview.after:
+        return partial(here.run, deadlines.set_deadline, day, seen=preview.deadline_before, reason=reason)
     return partial(
         here.run,
         policy_settings.set_mode,
         mode,
         seen=preview.before,
         confirmation=confirmation or "",
+        day=day,
     )
 
 
@@ -195,7 +233,7 @@ def _ask_for_name(here: Caller) -> str:
 def _mode_line(view: PolicyView) -> str:
     mode = view.policy.mode.value
     if view.permanent_since is None:
-        return mode
+        return f"{mode}{consequences.deadline(view)}"
     return f"{mode} since {when(view.permanent_since)}, by {safe(view.permanent_by or '?')}"
 
 

@@ -3,6 +3,7 @@
 from data.operations.users import user_summaries
 from data.operations.users.user_summaries import UserDetail, UserRow
 from data.wording.user_lines import attempts_line
+from data.wording.words import left_in_brackets
 from tui.cli.text_tables import iso, when
 
 
@@ -42,6 +43,7 @@ def detail_json(detail: UserDetail) -> dict[str, object]:
         "account": detail.account,
         "roles": sorted(detail.roles),
         "status": detail.status.value,
+        "days_left": detail.days_left,
         "required": detail.required,
         "active": detail.active,
         "locked_at": iso(detail.locked_at),
@@ -74,7 +76,7 @@ def detail_lines(detail: UserDetail) -> list[tuple[str, str]]:
         ("Phone", detail.phone or "-"),
         ("Practice", f"{detail.practice}, {detail.account}"),
         ("Roles", ", ".join(role.label for role in sorted(detail.roles)) or "-"),
-        ("2FA", detail.status.value),
+        ("2FA", detail.status.value + left_in_brackets(detail.days_left)),
         ("Required", "yes" if detail.required else "no"),
         ("Set up", when(detail.enrolled_at)),
         ("Methods", ", ".join(row.method.label for row in detail.factors) or "-"),
