@@ -53,6 +53,7 @@ async def session():
 async def test_no_answer_is_typed_wherever_it_is_split(session, ending, monkeypatch):
     # On a busy machine the rest of an answer comes late: no Esc is taken for a key here.
     monkeypatch.setattr(sequences, "KEY_SECONDS", 60)
+    monkeypatch.setattr(sequences, "_SEQUENCE_SECONDS", 60)
     app, send = session
     expected = []
     for answer in map(str.encode, ANSWERS.values()):
