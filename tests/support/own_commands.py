@@ -159,7 +159,7 @@ async def _run(
 
 async def _act(world: World, session: Session, act: Callable[[MemberCaller], None], streams: Streams) -> int:
     loop = asyncio.get_running_loop()
-    here = MemberCaller(world.store, Member(session.id), Carriers(), loop, program=PROGRAM, restricted=False)
+    here = MemberCaller(world.store, Member(session.id), Carriers(), loop, PROGRAM, session)
 
     def work() -> int:
         with using(streams):
