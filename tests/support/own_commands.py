@@ -101,6 +101,7 @@ def run_as(
     encoding: str = "utf-8",
     carriers: Carriers | None = None,
     act: Callable[[MemberCaller], None] | None = None,
+    is_plain: bool = False,
 ) -> Shown:
     """Run a command as a member: at a terminal where something is typed, otherwise with standard input.
 
@@ -132,6 +133,7 @@ def run_as(
         stderr,
         None if types is None else ask,
         None if columns is None else lambda: (columns, 24),
+        is_plain=is_plain,
     )
     session = _session(world, member)
     ended = _act(world, session, act, streams) if act else _run(world, session, arguments, streams, carriers)

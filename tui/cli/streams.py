@@ -82,8 +82,14 @@ def _fitted(text: str) -> Iterator[str]:
             yield line
             continue
         indent = " " * (len(line) - len(line.lstrip()))
+        # Addresses, keys and codes stay whole, so that they can be copied.
         yield from wcwidth.wrap(
-            line.rstrip(), columns, initial_indent=indent, subsequent_indent=indent, break_long_words=False
+            line.rstrip(),
+            columns,
+            initial_indent=indent,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
         )
 
 

@@ -79,6 +79,20 @@ def test_app_at_a_terminal_of_forty_columns(world):
 
 
 @pytest.mark.feature("me-enrol")
+@pytest.mark.parametrize("is_plain", [False, True])
+def test_an_address_that_is_too_long_stays_whole(world, is_plain):
+    """Whoever copies it gets all of it, whatever signs are in the name."""
+    me = world.session(world.user("anna-maria.o-neill"))
+    shown = run_me(world, me, "enrol", types=[shown_code(world), "y"], columns=40, is_plain=is_plain)
+    assert shown.status == 0
+    assert shown.is_readable()
+    assert (
+        f"\notpauth://totp/Twofold:anna-maria.o-neill?secret={secret_in(shown.out)}&issuer=Twofold\n"
+        in shown.out
+    )
+
+
+@pytest.mark.feature("me-enrol")
 def test_app_from_a_pipe(world):
     """A program reads the key and answers line by line."""
     me = world.session("anna")
