@@ -317,3 +317,21 @@ async def test_paramiko(running, people):
             transport.close()
 
     assert await asyncio.to_thread(talk) == (1, b"", b"twofold: The user was not found.\n")
+
+
+@pytest.mark.feature("applications-managed")
+async def test_applications(running, people):
+    """A security administrator adds one and reads its token; support is refused before anything is asked."""
+    await people.store.run(
+        role_grants.set_roles, OPERATOR, "ben", frozenset({Role.SUPPORT}), seen=frozenset()
+    )
+    async with await signed_in(running, people, "anna") as anna:
+        added = await anna.run("application add vpn --http --asks code")
+        assert (added.exit_status, added.stderr) == (0, "")
+        assert len(added.stdout.split()[-1]) == 32
+    async with await signed_in(running, people, "ben") as ben:
+        refused = await ben.run("application remove vpn")
+        assert (refused.exit_status, refused.stdout) == (1, "")
+        assert refused.stderr == "twofold: Only a security administrator can manage applications.\n"
+        shown = await ben.run("application show vpn --json")
+        assert json.loads(shown.stdout)["asks"] == "code"

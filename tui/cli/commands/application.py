@@ -11,7 +11,7 @@ from data.wording import applications as wording
 from tui.cli.caller import Caller
 from tui.cli.command_groups import InAccount, examples, for_members
 from tui.cli.confirmation import act, asks_first, changes, confirm
-from tui.cli.open_installation import confirmed
+from tui.cli.open_installation import confirmed, refuse
 from tui.cli.streams import echo
 from tui.cli.text_tables import echo_json, echo_table, iso
 
@@ -52,7 +52,9 @@ def application() -> None:
     multiple=True,
     help="An address or network that it asks from; loopback by default.",
 )
-@click.option("--practice", "practices", multiple=True, help="A practice it serves; all by default.")
+@click.option(
+    "--practice", "practices", metavar="NAME", multiple=True, help="A practice it serves; all by default."
+)
 @click.option(
     "--accept-without-2fa",
     is_flag=True,
@@ -134,7 +136,7 @@ def show(here: Caller, name: str, as_json: bool) -> None:
 @act
 def rotate(here: Caller, name: str) -> None:
     """Make a new token, and print it once, as the last word. The one before it stops working at once."""
-    confirm(wording.rotate(_row(here, name)))
+    confirm(wording.rotate(_row_to_change(here, name)))
     made = confirmed(here.run(registry.rotate_secret, name))
     echo(f"New {made.protocol.secret} made for application {safe(made.application)}.")
     _show_once(made)
@@ -149,7 +151,7 @@ def rotate(here: Caller, name: str) -> None:
 @act
 def disable(here: Caller, name: str) -> Done | RefusedOrStale:
     """Stop answering an application; its token and settings stay."""
-    row = _row(here, name)
+    row = _row_to_change(here, name)
     if row.state is not State.DISABLED:
         confirm(wording.disable(row))
     return here.run(registry.disable_application, name)
@@ -174,12 +176,20 @@ def enable(here: Caller, name: str) -> Done | RefusedOrStale:
 @act
 def remove(here: Caller, name: str) -> Done | RefusedOrStale:
     """Remove an application and its token."""
-    confirm(wording.remove(_row(here, name)))
+    confirm(wording.remove(_row_to_change(here, name)))
     return here.run(registry.remove_application, name)
 
 
 def _row(here: Caller, name: str) -> ApplicationRow:
     return confirmed(here.run(registry.show_application, name))
+
+
+def _row_to_change(here: Caller, name: str) -> ApplicationRow:
+    """Read an application; end the command, before anything is asked, for those who may not change it."""
+    view = confirmed(here.run(registry.list_applications))
+    if not view.may_manage:
+        refuse(view.who_can)
+    return _row(here, name)
 
 
 def _show_once(made: NewSecret) -> None:
