@@ -7,6 +7,7 @@ import asyncio
 import logging
 import secrets
 import time
+from contextlib import suppress
 from typing import Final
 
 from data.delivery import sent_codes as delivery
@@ -25,7 +26,7 @@ from data.operations.signin.admission import TurnedAway
 from data.operations.signin.first_factor import FirstFactorRejected, NotJudged, judge_password
 from data.operations.signin.sent_codes import CodeSent, NotSent
 from data.rules.applications import ANSWER_LIMIT, Asks, Fields, split_answer
-from data.store import Store
+from data.store import Store, StoreUnavailableError
 
 _log = logging.getLogger("twofold.applications")
 IF_IT_CAN_BE_SENT: Final = "Type your code. If one can be sent to you, it is on its way."
@@ -39,7 +40,7 @@ class Verifier:
     def __init__(self, store: Store, carriers: Carriers | None = None) -> None:
         self._store = store
         self._carriers = carriers or Carriers()
-        self._sending: set[asyncio.Task[object]] = set()
+        self._sending: set[asyncio.Task[None]] = set()
 
     async def verify(self, asking: AskingApplication, request: VerifyRequest) -> Verdict:
         """Answer whether a user may sign in.
@@ -114,7 +115,12 @@ class Verifier:
 
     def _send_aside(self, asking: AskingApplication, request: VerifyRequest) -> None:
         """Have a code sent while the answer is already given: its time would tell whether there is one."""
-        sending = delivery.send(self._store, self._carriers, code_only.make_code, asking, request)
-        task: asyncio.Task[object] = asyncio.ensure_future(sending)
+
+        async def send() -> None:
+            # Who asked is told nothing of how it went, and asks again.
+            with suppress(StoreUnavailableError):
+                await delivery.send(self._store, self._carriers, code_only.make_code, asking, request)
+
+        task = asyncio.ensure_future(send())
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)

@@ -65,6 +65,7 @@ def find_candidate(tx: Tx, asking: AskingApplication, request: VerifyRequest) ->
         request.name,
         origin_of_request(asking, request),
         lambda user: is_served(application, practices, user),
+        shares_address=not request.from_address,
     )
 
 
@@ -82,6 +83,8 @@ class SettlePassword:
         user = record_password(tx, candidate, right=right, renewed=renewed, after_failures=after_failures)
         application = enabled_application(self.asking)
         if isinstance(user, FirstFactorRejected) or application is None:
+            return Reject(WRONG_PASSWORD)
+        if not is_served(application, practices_served(application), user):
             return Reject(WRONG_PASSWORD)
         attempt = _attempt(user, candidate.origin, password_credential(user.credential))
         return _decide(tx, application, user, attempt, self.code)

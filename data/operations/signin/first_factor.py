@@ -48,6 +48,7 @@ class Candidate:
 
     If there is no password, or a one-time password that has expired, `password_hash` is a decoy that no
     password matches. The typed name is not shown by `repr`: people type passwords there.
+    `shares_address` says that the address is that of an application, from which everyone comes.
     """
 
     username: str = field(repr=False)
@@ -58,6 +59,7 @@ class Candidate:
     key_fingerprints: frozenset[str]
     password_hash: str = field(repr=False)
     one_time_until: datetime | None = None
+    shares_address: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +99,16 @@ _KEYS = Prepared(
 
 
 def find_candidate(
-    tx: Tx, username: str, origin: Origin, serves: Callable[[models.User], bool] | None = None
+    tx: Tx,
+    username: str,
+    origin: Origin,
+    serves: Callable[[models.User], bool] | None = None,
+    *,
+    shares_address: bool = False,
 ) -> Candidate:
     """Look up a typed name, with the same statements whether or not the user exists.
 
-    A user whom the application does not serve is like an unknown one.
+    A user whom the application does not serve is like an unknown one; `shares_address` as in `Candidate`.
     """
     folded = fold_username(username) or ""
     user = _USER.one(folded)
@@ -120,6 +127,7 @@ def find_candidate(
         key_fingerprints=fingerprints,
         password_hash=_password_hash(tx, user, bucket),
         one_time_until=known.one_time_until if known else None,
+        shares_address=shares_address,
     )
 
 
@@ -213,10 +221,10 @@ async def _verify(
     if circumstances.seconds:
         await _pause(circumstances.seconds, gone)
     verify = store.services.hasher.verify_and_renew
-    source = _source(candidate)
+    source, address = _source(candidate), source_of(candidate.origin.address)
 
     def judge() -> Awaitable[Verified | Unserved]:
-        return store.compute_in_turn(source, gone, verify, candidate.password_hash, password)
+        return store.compute_in_turn(address, gone, verify, candidate.password_hash, password)
 
     if not circumstances.in_turn:
         return await judge()
@@ -314,7 +322,9 @@ def prove_key(tx: Tx, candidate: Candidate, fingerprint: str) -> FirstFactorResu
 
 
 def _source(candidate: Candidate) -> str:
-    return source_of(candidate.origin.address)
+    """Return what failures are counted under: the source, and at a shared address each name by itself."""
+    source = source_of(candidate.origin.address)
+    return f"{source} {candidate.bucket}" if candidate.shares_address else source
 
 
 def _still(candidate: Candidate) -> models.User | None:

@@ -5,12 +5,13 @@ import json
 import pytest
 from support.database import OPERATOR, SECURITY, SYSTEM, World
 
-from data.operations.applications import code_only, guessing, registry
+from data.operations.applications import code_only, guessing, password_signin, registry
 from data.operations.applications.asking import Accept, Reject, VerifyRequest
 from data.operations.applications.registry import State
 from data.operations.audit import notice_outbox
 from data.operations.maintenance import doctor_facts
 from data.operations.policy import needs_attention, overview
+from data.operations.signin import first_factor
 from data.rules.applications import GUESSED_USERS, Asks
 from data.rules.doctor import Level
 from data.storage import models
@@ -89,6 +90,23 @@ async def test_where_the_password_is_checked(world, application, people):
     for name in people:
         assert (await portal.ask(name, f"correct horse battery staple{world.wrong_code(name)}")).message
     assert state(world, "portal") is State.ENABLED
+
+
+def test_passwords_through_a_portal(world, application, people):
+    """If it does not say where its users come from, failures for one name slow nobody else down."""
+    portal = application("portal", Asks.PASSWORD_THEN_CODE)
+
+    def candidate(name: str, address: str | None = None):
+        request = VerifyRequest(name, "", from_address=address)
+        return world.run(password_signin.find_candidate, portal.identity, request)
+
+    for name in people[:-1] * 4:
+        world.run(first_factor.settle_password, candidate(name), right=False)
+    assert world.run(first_factor.first_factor_delay, candidate(people[0])) > 0
+    assert world.run(first_factor.first_factor_delay, candidate(people[-1])) == 0
+    for _ in range(25):
+        world.run(first_factor.settle_password, candidate("nobody", "203.0.113.7"), right=False)
+    assert world.run(first_factor.first_factor_delay, candidate(people[-1], "203.0.113.7")) > 0
 
 
 def test_addresses_are_slowed_down(world, application, people):
