@@ -18,8 +18,6 @@ from data.periodic import Report
 _HANDSHAKE_SECONDS: Final = 5.0
 _HEAD_BYTES: Final = 8_190
 _HEADERS: Final = 64
-_UNREAD_BYTES: Final = 65_536
-"""Answers that a client has not read, after which it gets no more."""
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -57,8 +55,8 @@ async def serving(
 ) -> AsyncIterator[None]:
     """Answer requests by `handler` on bound sockets while this lasts, then let those under way end.
 
-    `report` gets what a handler raises. A connection has `idle_seconds` for a request's head, and may be open
-    as long without a request.
+    `report` gets what a handler raises. A connection has `idle_seconds` for a request's head, may be open as
+    long without a request, and may leave answers unread as long.
     """
     server = _Server(handler, report, idle_seconds)
     loop = asyncio.get_running_loop()
@@ -99,7 +97,18 @@ class _Server(web.Server):
 
 
 class _Connection(web.RequestHandler):
-    __slots__ = ()
+    __slots__ = ("_unread",)
+
+    def pause_writing(self) -> None:
+        """Cut a client off that leaves more unread than is kept for it, unless it reads on in time."""
+        super().pause_writing()
+        if self.transport is not None:
+            loop = asyncio.get_running_loop()
+            self._unread = loop.call_later(self.keepalive_timeout, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._unread.cancel()
 
     def handle_error(
         self,
@@ -120,10 +129,6 @@ def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) 
 
 
 async def _answer(handler: Handler, report: Report, request: web.BaseRequest) -> web.StreamResponse:
-    transport = request.transport
-    if transport is None or transport.get_write_buffer_size() > _UNREAD_BYTES:
-        request.protocol.force_close()
-        raise ConnectionResetError
     try:
         return await handler(request)
     except ConnectionError:

@@ -88,12 +88,10 @@ async def exposed(port: int, read: Callable[[], Awaitable[Texts]]) -> AsyncItera
         yield
 
 
-async def _answer(read: Callable[[], Awaitable[Texts]], request: "web.BaseRequest") -> "web.StreamResponse":
+async def _answer(read: Callable[[], Awaitable[Texts]], _request: "web.BaseRequest") -> "web.StreamResponse":
     """Answer one request, whatever it asks for, and close."""
     from aiohttp import web  # noqa: PLC0415
 
-    if request.transport is not None:
-        asyncio.get_running_loop().call_later(_ANSWER_SECONDS, request.transport.abort)
     answer = web.Response(
         body=await asyncio.to_thread(_content, await read()), headers={"Content-Type": CONTENT_TYPE_LATEST}
     )

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import socket
 from ipaddress import ip_network
 from urllib.parse import quote, quote_plus, urlencode
 
@@ -300,6 +301,22 @@ async def test_limits(world, token, monkeypatch):
                 await asyncio.sleep(0.05)
 
 
+@pytest.mark.feature("applications-http")
+async def test_client_that_does_not_read(world, monkeypatch):
+    """It is not read from while answers wait for it, and is cut off after a while."""
+    monkeypatch.setattr(tested, "IDLE_SECONDS", 0.5)
+    async with http_server(world.store) as base:
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        client.connect(("127.0.0.1", int(base.rpartition(":")[2])))
+        _, writing = await asyncio.open_connection(sock=client)
+        writing.transport.pause_reading()
+        async with asyncio.timeout(60):
+            while await is_sent(writing, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n" * 1_000):
+                pass
+        assert (await curl(f"{base}/health")).status == 200
+
+
 async def raw(port, sent):
     """Send something and return what comes until the server closes."""
     reading, writing = await asyncio.open_connection("127.0.0.1", port)
@@ -308,6 +325,16 @@ async def raw(port, sent):
         found = await reading.read(1 << 16)
     writing.close()
     return found
+
+
+async def is_sent(writing, sent):
+    """Send something, and say whether the connection is still open."""
+    try:
+        writing.write(sent)
+        await writing.drain()
+    except ConnectionError:
+        return False
+    return True
 
 
 async def is_answered(port, crowd):
