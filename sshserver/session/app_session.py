@@ -35,6 +35,7 @@ POOR_TERMINAL: Final = (
     "Your terminal type cannot show this app. Set another and reconnect: TERM=xterm-256color ssh"
 )
 TOO_MANY: Final = "You have too many open sessions. Close one and reconnect."
+TOO_MANY_COMMANDS: Final = "twofold: You run too many commands at once. Wait until one has ended."
 _SHUT_DOWN_GRACE: Final = 5.0
 _FAILED, _WRONG_USAGE = 1, 2
 
@@ -303,7 +304,9 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
 
     def _claim_session(self) -> _Refusal | None:
         self.claimed = self._claim(self.is_command)
-        return None if self.claimed else _Refusal(TOO_MANY)
+        if self.claimed:
+            return None
+        return _Refusal(TOO_MANY_COMMANDS if self.is_command else TOO_MANY)
 
     def _watch_for_idleness(self) -> None:
         seconds = self._limits.idle_minutes * 60

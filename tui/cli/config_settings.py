@@ -120,6 +120,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     _limit("unauthenticated_connections", "Connections in total that have not passed the first factor."),
     _limit("sessions_per_user", "Open sessions per user."),
+    _limit("commands_per_user", "Commands over SSH that a user may run at the same time."),
     _limit("sessions_per_connection", "Open sessions per connection."),
     _limit("idle_minutes", "Minutes without a key press after which a session ends."),
     Setting(

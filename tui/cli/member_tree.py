@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from data.rules.policy import Step
-from tui.cli.command_groups import MemberTerms, is_account_option, terms_of
+from tui.cli.command_groups import MemberTerms, examples, is_account_option, terms_of
 from tui.cli.commands.me import me
 from tui.cli.commands.plain import plain
 from tui.cli.member_caller import MemberCaller
@@ -20,6 +20,12 @@ PROGRAM: Final = "ssh gate"
 """What members type before a command, in examples."""
 _OWN: Final = {"me": me, "plain": plain}
 """What members have and the operator has not."""
+_EXAMPLES: Final = examples(
+    f"{PROGRAM} me",
+    f"{PROGRAM} user list --status enabled --json",
+    f"{PROGRAM} user import - --yes < people.csv",
+    f"{PROGRAM.replace('ssh', 'ssh -t')} user deactivate ben",
+)
 _ALWAYS: Final = ("help", "plain")
 """What a restricted session runs too."""
 
@@ -43,7 +49,7 @@ def member_tree(host: click.Group) -> MemberGroup:
     root = _group(click.Context(host, info_name="twofold"), host, is_own=False)
     root.name, root.callback, root.params = PROGRAM, None, [_help_option()]
     root.help = "Two-factor authentication: what you and your roles may do, as commands over SSH."
-    root.invoke_without_command, root.no_args_is_help = False, True
+    root.invoke_without_command, root.no_args_is_help, root.epilog = False, True, _EXAMPLES
     for name, own in _OWN.items():
         member = _member(click.Context(own, info_name=name), own, name, is_own=True)
         assert member is not None  # noqa: S101 - it is theirs.

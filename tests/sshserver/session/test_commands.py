@@ -358,7 +358,7 @@ async def test_limits_of_commands():
     async with commands(digest, limits) as (_, made, alice):
         first, second = [await alice.create_process("x") for _ in range(2)]
         refused = await alice.run("x")
-        assert (refused.exit_status, refused.stderr) == (1, f"{words.TOO_MANY}\n")
+        assert (refused.exit_status, refused.stderr) == (1, f"{words.TOO_MANY_COMMANDS}\n")
         app = await alice.create_process(term_type="xterm")
         await app.stdout.read(1)
         for process in (first, second):
