@@ -2,8 +2,8 @@
 
 import asyncssh
 import pytest
-from support.fake_backend import FakeBackend
-from support.ssh_server import running_server
+from support.fake_backend import CODE, FakeBackend
+from support.ssh_server import connect, running_server
 
 from sshserver import server
 from sshserver.compat import asyncssh_shim
@@ -13,6 +13,8 @@ from sshserver.selftest import signin_check
 from sshserver.signin.connection import Connection
 from sshserver.signin.conversation import Conversation
 from sshserver.signin.userauth import UserAuth
+
+KEY = asyncssh.generate_private_key("ssh-ed25519")
 
 
 def test_asyncssh_version_is_the_tested_one():
@@ -70,3 +72,20 @@ async def test_the_self_test_notices(monkeypatch, sabotage):
 
 def install_nothing(connection, limits, *hooks):
     del connection, limits, hooks
+
+
+async def test_nothing_is_sent_to_be_ignored(monkeypatch):
+    """Packets to be ignored, which asyncssh would send before each other one, stay away from the client."""
+    ignored = []
+
+    def process_ignore(self, *_packet):
+        ignored.append(type(self))
+
+    monkeypatch.setitem(asyncssh.SSHClientConnection._packet_handlers, 2, process_ignore)
+    async with running_server(FakeBackend([KEY])) as running:
+        connection, _ = await connect(running.port, "anna", [CODE], keys=[KEY])
+        await connection.create_process(term_type="xterm")
+        connection.close()
+        await connection.wait_closed()
+    assert asyncssh.SSHServerConnection in ignored
+    assert asyncssh.SSHClientConnection not in ignored
