@@ -58,7 +58,7 @@ class Act(Enum):
     FIRST_ROW = "home,ctrl+home", "Home", "First row"
     LAST_ROW = "end,ctrl+end", "End", "Last row"
 
-    REQUIRE = "r", "r", "Require", "Stop requiring"
+    REQUIRE = "r", "r", "Require", "Stop requiring", "Deadline"
     DISABLE = "d", "d", "Disable", "Turn off 2FA"
     CLEAR = "l", "l", "Clear"
     UNLOCK = "u", "u", "Unlock"

@@ -19,6 +19,14 @@ _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
+class Typed:
+    """A deadline, or None for now, and days of grace as someone typed them."""
+
+    day: date | None
+    grace_days: int
+
+
+@dataclass(frozen=True, slots=True)
 class Demand:
     """Of whom a policy demands two-factor authentication at a moment, besides those who must use it anyway.
 
@@ -104,6 +112,16 @@ def newly_seen(policy: Policy, now: datetime) -> datetime | None:
     is_awaited = policy.deadline is not None and policy.seen_at < policy.deadline
     matters = policy.mode is Mode.REQUIRED and (is_awaited or policy.grace_days > 0)
     return hour if matters and hour > policy.seen_at else None
+
+
+def read_deadline(day: str, grace_days: str) -> Typed | str:
+    """Read what someone typed; return what is wrong with it otherwise."""
+    if not grace_days.strip().isdecimal():
+        return "Type the days of grace as a number."
+    try:
+        return Typed(date.fromisoformat(day.strip()) if day.strip() else None, int(grace_days))
+    except ValueError:
+        return "Type the first day as year, month and day, such as 2027-02-01."
 
 
 def begins(day: date) -> datetime:

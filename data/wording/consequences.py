@@ -18,7 +18,7 @@ from data.rules.recovery_codes import TEMPORARY_HOURS
 from data.rules.source_addresses import source_in_words
 from data.rules.user_status import standing_of, status_of
 from data.rules.users_csv import PersonRow
-from data.wording.words import NAMED, Question, counted, day, listed, mode_words, moment
+from data.wording.words import NAMED, Question, counted, day, days_left, listed, mode_words, moment
 
 OTHER_HANDS = (
     "Their other methods and recovery codes still work. If someone else may now have the phone or the mailbox"
@@ -142,6 +142,17 @@ def replace_phone() -> Question:
         "Replace the phone?",
         f"{LOST_PHONE} If you only left it somewhere, press Cancel.",
         "Replace",
+    )
+
+
+def set_up_in_time(days: int) -> Question:
+    """Offer whoever has days left to set up two-factor authentication at once."""
+    return Question(
+        "Set up two-factor authentication?",
+        f"{days_left(days)} It takes a few minutes: have your phone ready. If you press Later, you are asked "
+        "again at your next sign-in.",
+        "Set up now",
+        "Later",
     )
 
 
@@ -386,10 +397,26 @@ def change_mode(preview: ModePreview) -> Question:
 
 def deadline(view: PolicyView) -> str:
     """Return what to add to the name of the mode about its deadline; empty if it has none ahead."""
-    if view.policy.deadline is None or view.days_left is None:
-        return ""
+    ahead = view.deadline_ahead
+    return f" from {day(ahead)}, {_left(view)}" if ahead else ""
+
+
+def times(view: PolicyView) -> list[str]:
+    """Return sentences about the deadline that is ahead and about days of grace."""
+    days = view.policy.grace_days
+    return [
+        *([f"{_left(view).capitalize()}."] if view.deadline_ahead else []),
+        *(
+            [f"New users have {counted(days, 'day')} to set it up while the mode is required."]
+            if days
+            else []
+        ),
+    ]
+
+
+def _left(view: PolicyView) -> str:
     often = f", put off {counted(view.put_off, 'time')}" if view.put_off else ""
-    return f" from {day(view.policy.deadline)}, {counted(view.days_left, 'day')} left{often}"
+    return f"{counted(view.days_left or 0, 'day')} left{often}"
 
 
 def checklist_lines(checklist: Checklist) -> list[str]:

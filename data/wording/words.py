@@ -87,11 +87,12 @@ def listed(names: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What will happen, and the label of the button that confirms it."""
+    """What will happen, and the labels of the buttons that confirm it and leave it."""
 
     title: str
     body: str
     yes: str
+    no: str = "Cancel"
 
 
 def ends_soon(left: timedelta) -> str:

@@ -7,6 +7,7 @@ import threading
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -18,9 +19,11 @@ from support.ssh_server import HOST, Running, connect, running_server, until
 from support.ssh_users import OPERATOR, PASSWORD, People, open_people
 
 from data.delivery.carriers import Carriers
+from data.operations.policy import policy_settings
 from data.operations.users import factor_administration, role_grants
 from data.rules import users_csv
-from data.rules.domain_types import Role
+from data.rules.deadline import begins
+from data.rules.domain_types import Mode, Role
 from data.storage import models
 from sshserver.auth_backend import StoreBackend
 from tui.cli.member_commands import MemberCommands
@@ -335,3 +338,22 @@ async def test_applications(running, people):
         assert refused.stderr == "twofold: Only a security administrator can manage applications.\n"
         shown = await ben.run("application show vpn --json")
         assert json.loads(shown.stdout)["asks"] == "code"
+
+
+@pytest.mark.feature("deadline")
+async def test_days_left_are_told_beside_the_output(running, people):
+    """Before a deadline each command says on stderr how many days are left; from then on it is refused."""
+    await people.add_with_key("eve", enrolled=False)
+    day = people.clock.now.date() + timedelta(days=3)
+    mode = {"seen": Mode.OPTIONAL, "day": day}
+    await people.store.run(policy_settings.set_mode, OPERATOR, Mode.REQUIRED, **mode)
+    connection, _ = await connect(running.port, "eve", [], keys=[people.keys["eve"]])
+    async with connection as eve:
+        shown = await eve.run("me --json")
+        assert (shown.exit_status, json.loads(shown.stdout)["days_left"]) == (0, 3)
+        assert shown.stderr == "3 days left to set up two-factor authentication. Type: ssh gate me enrol\n"
+    people.clock.now = begins(day)
+    connection, _ = await connect(running.port, "eve", [], keys=[people.keys["eve"]])
+    async with connection as eve:
+        refused = await eve.run("me --json")
+        assert (refused.exit_status, refused.stdout, "me enrol" in refused.stderr) == (1, "", True)

@@ -15,6 +15,7 @@ from sshserver.telemetry import crash_reports
 from tui.cli.main import cli
 from tui.cli.member_caller import MemberCaller
 from tui.cli.member_tree import PROGRAM, member_tree
+from tui.cli.own_session import tell_days_left
 from tui.cli.running import invoke, outcome, words_for_member
 from tui.cli.streams import using
 
@@ -37,17 +38,20 @@ class MemberCommands:
         caller = MemberCaller(self._store, Member(session.id), self._carriers, loop, PROGRAM, session)
 
         def work() -> None:
-            status = self._status(caller, arguments, streams)
+            status = self._status(caller, session, arguments, streams)
             with suppress(RuntimeError):  # The server has ended meanwhile.
                 loop.call_soon_threadsafe(_set_result, ended, status)
 
         threading.Thread(target=work, name="command", daemon=True).start()
         return await ended
 
-    def _status(self, caller: MemberCaller, arguments: Sequence[str], streams: Streams) -> int:
+    def _status(
+        self, caller: MemberCaller, session: Session, arguments: Sequence[str], streams: Streams
+    ) -> int:
         """Run a command in this thread; a reader who is gone is told nothing."""
         try:
             with using(streams):
+                tell_days_left(caller, session)
                 return outcome(lambda: invoke(self._root, PROGRAM, caller, arguments), words_for_member)
         except (BrokenPipeError, KeyboardInterrupt):
             return _FAILED

@@ -13,6 +13,7 @@ from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
 from data.rules.sent_codes import RECOVERY_FIRST
 from data.wording import enrolment as wording
 from data.wording.consequences import LOST_PHONE
+from data.wording.words import days_left
 from tui.cli.caller import Caller
 from tui.cli.dialogue import reply, tell
 from tui.cli.open_installation import confirmed, refuse
@@ -88,10 +89,17 @@ def _tell_first(here: Caller, session: Session) -> None:
     if isinstance(unsaved, NewRecoveryCodes):
         tell(wording.REPLACES_UNSAVED_CODES, err=True)
         show_recovery_codes(here, unsaved.recovery_codes)
+    tell_days_left(here, session)
     if session.temporary_code:
         mine = confirmed(here.run(user_summaries.my_profile)).detail
         if any(factor.method.is_on_phone for factor in mine.factors):
             tell(f"{LOST_PHONE} Type: {here.command('me replace-phone')}", err=True)
+
+
+def tell_days_left(here: Caller, session: Session) -> None:
+    """Tell whoever has days left to set up two-factor authentication, beside what a command prints."""
+    if session.days_left is not None:
+        tell(f"{days_left(session.days_left)} Type: {here.command('me enrol')}", err=True)
 
 
 def show_recovery_codes(here: Caller, codes: Sequence[str]) -> None:

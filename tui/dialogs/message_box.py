@@ -18,7 +18,9 @@ class ConfirmDialog(Dialog[bool]):
     AUTO_FOCUS = "#no"
 
     def __init__(self, question: Question) -> None:
-        super().__init__(question.title, f"{question.yes} ({Act.YES.shown})", f"Cancel ({Act.NO.shown})")
+        super().__init__(
+            question.title, f"{question.yes} ({Act.YES.shown})", f"{question.no} ({Act.NO.shown})"
+        )
         self._body = question.body
 
     def content(self) -> Iterator[Widget]:

@@ -23,12 +23,13 @@ from data.rules.safe_text import safe
 from data.rules.user_fields import EMAIL_LIMIT, PHONE_LIMIT, TEXT_LIMIT
 from data.wording import consequences
 from data.wording import overview as wording
-from data.wording.words import counted, moment
+from data.wording.words import counted, day, moment
 from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.form import Field, FormDialog
 from tui.dialogs.message_box import ConfirmDialog
 from tui.keys import Act
 from tui.screens.base_screen import MainScreen, in_background, working
+from tui.screens.security_deadline import change_deadline
 from tui.widgets.action_bar import ActionBar, Offer, WhoCan
 from tui.widgets.fields import Choice, Switches, TickBox
 from tui.widgets.hanging_lines import HangingLines
@@ -41,7 +42,8 @@ _DESTINATIONS = {
     Method.SMS: ("Phone number", PHONE_LIMIT),
 }
 _TEST = Offer(Act.TEST, "Send a test message", "test_delivery")
-_CHANGES = ("choose", "apply", "undo", "methods", "remember_days", "test_delivery")
+_DEADLINE = Offer(Act.REQUIRE, "Deadline and grace", "deadline")
+_CHANGES = ("choose", "apply", "undo", "deadline", "methods", "remember_days", "test_delivery")
 """Actions that are offered to those who may make the change."""
 _PADLOCK = (" ╭─╮ ", "┌┴─┴┐", "│ • │", "└───┘")
 
@@ -64,6 +66,7 @@ class SecurityScreen(MainScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Act.OPEN.binding("apply", "Apply", tooltip="Apply the chosen mode"),
         Act.SET_UP.binding("methods", "Methods", tooltip="Go to the methods and notices; Space switches one"),
+        Act.REQUIRE.binding("deadline", "Deadline", tooltip="Require 2FA from a day on; days of grace"),
         Act.EDIT.binding("remember_days", "Days", tooltip="Days to remember addresses"),
         Act.ATTENTION.binding(tooltip="Go to what needs attention"),
         Act.TEST.binding("test_delivery", tooltip="Send a test message"),
@@ -130,7 +133,7 @@ class SecurityScreen(MainScreen):
         self._show_delivery(carriers)
         is_changed = self.view is not None and self.view.policy.mode is not view.policy.mode
         chosen = self.chosen if not is_changed and self.chosen in view.modes else None
-        await self._show_preview(chosen or view.policy.mode)
+        await self._show_preview(chosen or view.policy.mode, view)
         if is_changed or self.chosen not in view.modes:
             self.set_reactive(SecurityScreen.chosen, None)
         self.view = view
@@ -138,7 +141,8 @@ class SecurityScreen(MainScreen):
     def watch_view(self, view: PolicyView) -> None:
         """Show the policy and how it can be changed."""
         mode = view.policy.mode
-        self.query_one("#mode", SectionTitle).words = f"Two-factor authentication is {mode.value}"
+        since = f" from {day(view.deadline_ahead)}" if view.deadline_ahead else ""
+        self.query_one("#mode", SectionTitle).words = f"Two-factor authentication is {mode.value}{since}"
         self._show_padlock(view)
         for button in self.query(RadioButton):
             button.display = button.name in view.modes | {mode}
@@ -156,6 +160,7 @@ class SecurityScreen(MainScreen):
                 "Users: ",
                 Content("  ").join(counts),
                 f"\nOne policy for all of {safe(view.account)} ({counted(view.practices, 'practice')}).",
+                "".join(f"\n{sentence}" for sentence in consequences.times(view)),
             )
         )
         if self._steps_ahead and mode is not Mode.PERMANENT:
@@ -177,7 +182,7 @@ class SecurityScreen(MainScreen):
             if button.name == mode.value:
                 button.value = True
         if not self._is_previewed(mode):
-            in_background(self, partial(self._show_preview, mode), "reading", latest_only=True)
+            in_background(self, partial(self._show_preview, mode, self.view), "reading", latest_only=True)
 
     def _is_previewed(self, mode: Mode) -> bool:
         return self._preview is not None and self._preview.after is mode
@@ -241,7 +246,7 @@ class SecurityScreen(MainScreen):
         now = period_in_short(view.policy.remember_days)
         title = "Remembered addresses" if view.may_set_days else f"Remembered addresses: {now}"
         self.query_one("#days-title", SectionTitle).words = title
-        offers = [Offer(Act.EDIT, f"Change (now: {now})", "remember_days"), _TEST]
+        offers = [Offer(Act.EDIT, f"Change (now: {now})", "remember_days"), _DEADLINE, _TEST]
         self.query_one(ActionBar).offer([offer for offer in offers if self.offers(offer.action, ())])
 
     def _show_delivery(self, states: Sequence[CarrierState]) -> None:
@@ -281,8 +286,10 @@ class SecurityScreen(MainScreen):
         """Apply the chosen mode."""
         self.action_apply()
 
-    async def _show_preview(self, mode: Mode) -> None:
-        preview = await self.app.read(policy_settings.preview_mode, mode)
+    async def _show_preview(self, mode: Mode, view: PolicyView) -> None:
+        """Show whom a mode would affect if it were applied now; the present one, with its deadline."""
+        ahead = view.deadline_ahead if mode is view.policy.mode else None
+        preview = await self.app.read(policy_settings.preview_mode, mode, ahead and ahead.date())
         if preview is None:
             return
         self._preview = preview
@@ -312,6 +319,7 @@ class SecurityScreen(MainScreen):
             "choose": bool(view.modes),
             "apply": chosen is not present and not self._refused(chosen),
             "undo": chosen is not present,
+            "deadline": view.may_set_days and (present is Mode.REQUIRED or Mode.REQUIRED in view.modes),
             "methods": bool(view.switchable) or view.may_set_days,
             "remember_days": view.may_set_days,
             "test_delivery": view.may_test,
@@ -366,12 +374,19 @@ class SecurityScreen(MainScreen):
             await self.app.act(policy_settings.set_remember_days, chosen[0], seen=seen)
 
     @working
+    async def action_deadline(self) -> None:
+        """Change the deadline of the mode `required`, or enter it with one, and the days of grace."""
+        view = await self.app.read(policy_settings.show_policy)
+        if view is not None and await change_deadline(self.app, view):
+            self.chosen = None
+
+    @working
     async def action_apply(self) -> None:
         """Change the mode after confirmation."""
         if self.view is None:
             await self.read()
         if self.view is not None and not self._is_previewed(mode := self.chosen or self.view.policy.mode):
-            await self._show_preview(mode)
+            await self._show_preview(mode, self.view)
         preview = self._preview
         if preview is None or preview.before is preview.after:
             self.app.say("Choose another mode first.")

@@ -134,12 +134,24 @@ async def _open_main_screens(app: ActingApp, session: Session) -> None:
         app.say(" ".join(session.notices))
     if session.temporary_code and any(factor.method.is_on_phone for factor in mine.factors):
         await _offer_new_phone(app)
+    if session.days_left is not None:
+        await _offer_set_up(app, session.days_left)
     app.open_tab("overview" if app.roles else "profile")
 
 
 async def _offer_new_phone(app: ActingApp) -> None:
     """Offer to replace the phone: what a temporary code is fresh proof for is best done at once."""
     if await app.push_screen_wait(ConfirmDialog(consequences.replace_phone())):
-        refused = await enrol(app)
-        if isinstance(refused, Denied):
-            app.report(refused)
+        await _set_up(app)
+
+
+async def _offer_set_up(app: ActingApp, days: int) -> None:
+    """Offer to set up two-factor authentication while there are days left for that."""
+    if await app.push_screen_wait(ConfirmDialog(consequences.set_up_in_time(days))):
+        await _set_up(app)
+
+
+async def _set_up(app: ActingApp) -> None:
+    refused = await enrol(app)
+    if isinstance(refused, Denied):
+        app.report(refused)

@@ -63,6 +63,11 @@ class PolicyView:
     may_test: bool = False
     who_can: str = ""
 
+    @property
+    def deadline_ahead(self) -> datetime | None:
+        """The deadline, unless it has passed."""
+        return None if self.days_left is None else self.policy.deadline
+
 
 @dataclass(frozen=True, slots=True)
 class ModePreview:

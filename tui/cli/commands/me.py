@@ -11,7 +11,7 @@ from data.operations.users.user_summaries import Profile, UserDetail
 from data.rules.domain_types import Status
 from data.rules.policy import NOT_AVAILABLE, attempts_in_words
 from data.wording.user_lines import address_lines, key_lines, session_lines
-from data.wording.words import counted, roles_in_words
+from data.wording.words import counted, days_left, roles_in_words
 from tui.cli.caller import Caller
 from tui.cli.command_groups import LazyGroup, examples
 from tui.cli.commands.session import session_json
@@ -101,7 +101,8 @@ def two_factor(mine: UserDetail, now: datetime) -> str:
         case Status.NOT_AVAILABLE:
             return NOT_AVAILABLE
         case Status.NO:
-            return "2FA is not set up."
+            left = "" if mine.days_left is None else f" {days_left(mine.days_left)}"
+            return f"2FA is not set up.{left}"
         case Status.PENDING:
             return "2FA is not set up, and you must set it up."
     methods = " and ".join(row.method.label for row in mine.factors)
