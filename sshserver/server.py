@@ -12,6 +12,7 @@ from asyncssh.public_key import SSHKey
 
 from data.delivery.carriers import Carriers
 from data.operations.maintenance import clock_jumps, kept_counts
+from data.operations.policy import deadline_reminders
 from data.operations.signin import dummy_hashes, worker_sessions
 from data.operations.users import import_staging
 from data.periodic import periodically
@@ -40,6 +41,7 @@ _RECEIVE_WINDOW: Final = 65536
 _CLEANUP_SECONDS: Final = 60.0
 """How often interrupted imports are looked for."""
 _FORGETTING_SECONDS: Final = 86_400.0
+_NOTING_SECONDS: Final = 60.0
 """How often the counts of days that are over for long are removed."""
 _LEAVING_SECONDS: Final = 1.0
 _ENDING_SECONDS: Final = 1.0
@@ -101,6 +103,7 @@ class Server:
         self._repeat(
             partial(store.run, kept_counts.forget_old_days), _FORGETTING_SECONDS, "Removing old counts"
         )
+        self._repeat(partial(store.run, deadline_reminders.note_time), _NOTING_SECONDS, "Noting the time")
         self._repeat(jumps.look, clock_watch.WATCH_SECONDS, "Watching the clock")
         self._repeat(
             partial(clock_watch.compare, now, there), clock_watch.COMPARE_SECONDS, "Comparing clocks"

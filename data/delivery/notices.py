@@ -12,9 +12,11 @@ from typing import Any, Final, TypeVar
 from data.delivery.carriers import Carriers, UndeliveredError
 from data.operations.audit import notice_outbox
 from data.operations.audit.notice_outbox import Claimed
+from data.operations.policy import deadline_reminders
 from data.operations.users import invitations
 from data.operations.users.invitations import Prepared
 from data.periodic import periodically
+from data.rules.audit_events import Event
 from data.store import Store
 
 _log = logging.getLogger("twofold.delivery")
@@ -26,7 +28,9 @@ COMMAND_SECONDS: Final = 5.0
 
 
 async def send_due(store: Store, carriers: Carriers) -> None:
-    """Deliver all notices that are due."""
+    """Deliver all notices that are due, with the reminders of a deadline."""
+    while await store.read(deadline_reminders.is_due):
+        await store.run(deadline_reminders.remind)
     while await store.read(notice_outbox.is_due):
         await _to_its_end(_send_batch(store, carriers))
 
@@ -92,11 +96,19 @@ async def _send_batch(store: Store, carriers: Carriers, since: datetime | None =
     Messages are prepared one by one, so that password hashes do not delay sign-ins.
     """
     batch = await store.run(notice_outbox.claim, since)
-    prepared = [(claimed, await invitations.prepare(store, claimed)) for claimed in batch]
+    prepared = [(claimed, await _prepare(store, claimed)) for claimed in batch]
     faults = await asyncio.gather(*(_carry(store, carriers, *each) for each in prepared))
     failed = {claimed.id: fault for claimed, fault in zip(batch, faults, strict=True) if fault is not None}
     await store.run(notice_outbox.settle, batch, failed)
     return [claimed.id not in failed for claimed in batch]
+
+
+async def _prepare(store: Store, claimed: Claimed) -> Prepared | None:
+    """Word a message; None if it is no longer needed."""
+    if claimed.act.event is not Event.DEADLINE_NEAR:
+        return await invitations.prepare(store, claimed)
+    envelope = await store.run(deadline_reminders.word, claimed)
+    return None if envelope is None else Prepared(envelope)
 
 
 async def _carry(store: Store, carriers: Carriers, claimed: Claimed, prepared: Prepared | None) -> str | None:

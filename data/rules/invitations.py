@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
 from textwrap import fill
 
+from data.rules.deadline import days_in_words
 from data.rules.domain_types import Method
 from data.rules.safe_text import safe
 from data.rules.sent_codes import Envelope
@@ -152,6 +153,43 @@ def reminder(letter: Letter) -> Envelope:
     return Envelope(Method.EMAIL, letter.to, f"{letter.issuer}: set up two-factor authentication", text)
 
 
+@dataclass(frozen=True, slots=True)
+class DeadlineLetter:
+    """Who is reminded of a deadline, how many days are left, and where they sign in if the settings say."""
+
+    to: str
+    name: str
+    account: str
+    issuer: str
+    deadline: datetime
+    days_left: int
+    ssh: SshAddress | None
+
+
+def deadline_reminder(letter: DeadlineLetter) -> Envelope:
+    """Word a reminder of the deadline by which everyone must have set up two-factor authentication."""
+    account, left = safe(letter.account), days_in_words(letter.days_left)
+    asked = (
+        f"From {letter.deadline:%Y-%m-%d} on, everyone in {account} must use two-factor authentication. You "
+        f"have not set it up yet: {left}. It takes a few minutes. Have your phone ready, and "
+    )
+    reachable = letter.ssh is not None and letter.ssh.fingerprint
+    asked += "type this in a terminal to sign in:" if reachable else "sign in as usual."
+    text = (
+        f"Hello {letter.name},\n"
+        f"\n"
+        f"{_wrapped(asked)}\n"
+        f"\n"
+        f"{_how(letter.ssh, letter.name) if letter.ssh and reachable else ''}"
+        f"You are then offered to set it up, or find it on My profile.\n"
+        f"\n"
+        f"Account: {account}\n"
+        f"\n"
+        f"{_wrapped(_unexpected(account))}\n"
+    )
+    return Envelope(Method.EMAIL, letter.to, f"{letter.issuer}: {left}", text)
+
+
 def _how(ssh: SshAddress, name: str) -> str:
     trust = "The first time, ssh shows the fingerprint of the server's key. Go on only if it is this one:"
     return f"    {ssh.command(name)}\n\n{_wrapped(trust)}\n\n    {ssh.fingerprint}\n\n"
@@ -165,11 +203,15 @@ def _terms(until: datetime) -> str:
 
 
 def _end(letter: Letter) -> str:
-    advice = (
-        f"If you did not expect this, ask an administrator of {safe(letter.account)} in person or by phone. "
+    account = safe(letter.account)
+    return f"Account: {account}\nBy:      {safe(letter.by)}\n\n{_wrapped(_unexpected(account))}\n"
+
+
+def _unexpected(account: str) -> str:
+    return (
+        f"If you did not expect this, ask an administrator of {account} in person or by phone. "
         "Please don't reply to this message."
     )
-    return f"Account: {safe(letter.account)}\nBy:      {safe(letter.by)}\n\n{_wrapped(advice)}\n"
 
 
 def _wrapped(paragraph: str) -> str:

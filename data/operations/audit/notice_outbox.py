@@ -27,7 +27,7 @@ BATCH = 10
 KEPT = timedelta(days=7)
 """How long a settled row is kept."""
 ACTOR = "system:notices"
-LOOKED_UP_AGAIN = frozenset({Event.INVITED, Event.REMINDED})
+LOOKED_UP_AGAIN = frozenset({Event.INVITED, Event.REMINDED, Event.DEADLINE_NEAR})
 """Messages that are worded when they are delivered, by what is true then."""
 
 
