@@ -14,13 +14,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from support.attacked_server import SECONDS, attacked_server, hashing_stopped
 from support.raw_ssh_client import ELSEWHERE, HOST, INFO_REQUEST, USERAUTH_FAILURE, raw_client
 from support.ssh_server import connect, until
-from support.ssh_users import PASSWORD, open_people
+from support.ssh_users import OPERATOR, PASSWORD, open_people
 
+from data.authserver.verification import Verifier
+from data.operations.applications import registry
+from data.operations.applications.asking import Reject, VerifyRequest, authenticate_application
 from data.operations.signin import first_factor
 from data.operations.signin.first_factor import NotJudged
 from data.rules import throttle
+from data.rules.applications import Asks, NewApplication, Protocol
 from data.rules.audit_events import Event
 from data.rules.domain_types import Application
+from data.rules.policy import ATTEMPTS
 from data.rules.source_addresses import Origin
 from data.storage import models
 from data.storage.password_hashing import HashCost, Hasher
@@ -258,6 +263,29 @@ async def test_wrong_password_takes_the_same_time(tmp_path):
                 _, took = await guess(attacked.port, NAMES.get(kind, kind))
                 times[kind].append(took)
                 attacked.people.clock.forward(3600)
+    medians = {kind: statistics.median(found) for kind, found in times.items()}
+    for one, other in itertools.combinations(KINDS, 2):
+        assert differ(times[one], times[other]) < 4.5, (one, other, medians)
+
+
+@pytest.mark.soak
+async def test_rejected_code_takes_the_same_time(attacked):
+    """To an application that asks for the code alone it does so for every name."""
+    people, order = attacked.people, random.Random(7)
+    await people_of_every_kind(people)
+    vpn = NewApplication("vpn", Protocol.HTTP, Asks.CODE)
+    token = (await people.store.run(registry.add_application, OPERATOR, vpn)).secret
+    asking = await people.store.read(authenticate_application, token, HOST)
+    times: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    verifier = Verifier(people.store)
+    for round_ in range(300):
+        restored = models.User.update(attempts_left=ATTEMPTS).where(models.User.name != "locked")
+        await people.store.run(lambda _tx, restored=restored: restored.execute())
+        for kind in order.sample(KINDS, len(KINDS)):
+            request = VerifyRequest(NAMES.get(kind, kind), f"{round_:06}")
+            begun = time.perf_counter()
+            assert await verifier.verify(asking, request) == Reject()
+            times[kind].append(time.perf_counter() - begun)
     medians = {kind: statistics.median(found) for kind, found in times.items()}
     for one, other in itertools.combinations(KINDS, 2):
         assert differ(times[one], times[other]) < 4.5, (one, other, medians)
