@@ -16,7 +16,7 @@ LONGEST_LINE = 32_768
 _LONGEST_ANSWER = 4_096
 _LONGEST_PATH = 100
 """Bytes of a socket's path that every system takes (unix(7) has 107)."""
-_RETRY_SECONDS = 3.0
+_RETRY_SECONDS = 5.0
 """How long a socket that nobody listens at is tried again: a worker that died is replaced by then."""
 _ANSWER_SECONDS = 60.0
 _USAGE = """\

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import ssl
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ import pytest
 from support.database import totp
 from support.http_server import curl
 from support.installed_program import Clinic
+from support.mail_server import certificate
 from support.postgresql_server import PostgresqlServer
 from support.ssh_server import HOST, AnsweringClient
 from support.ssh_users import OPERATOR, SECRET, enrol_with_app
@@ -55,10 +57,16 @@ def filled(home: Path, count: int) -> tuple[str, list[asyncssh.SSHKey]]:
 
 
 async def served(clinic: Clinic, workers: int) -> str:
-    """Serve with HTTP on a free port; return the base URL, which is printed after the line for SSH."""
+    """Serve with TLS on a free port; return the base URL, which is printed after the line for SSH."""
+    certificate(clinic.home)
+    settings = clinic.home / "twofold.toml"
+    text = settings.read_text()
+    for name, file in (("certificate", "mail.crt"), ("key", "mail.key")):
+        text = text.replace(f'#{name} = ""', f'{name} = "{file}"')
+    settings.write_text(text)
     await clinic.serve("--workers", str(workers), "--http", "127.0.0.1:0")
     line = await asyncio.wait_for(clinic.server.stdout.readline(), 30)
-    assert line.startswith(b"listening on http://127.0.0.1:")
+    assert line.startswith(b"listening on https://127.0.0.1:")
     return line.decode().split()[-1]
 
 
@@ -90,8 +98,11 @@ async def sign_in(port: int, name: str, key: asyncssh.SSHKey, client: asyncssh.S
     return True
 
 
-async def accepted_over_http(base: str, token: str, name: str, answer: str, start: asyncio.Event) -> bool:
-    reading, writing = await asyncio.open_connection(HOST, int(base.rpartition(":")[2]))
+async def accepted_over_http(
+    base: str, trusted: Path, token: str, name: str, answer: str, start: asyncio.Event
+) -> bool:
+    trusting = ssl.create_default_context(cafile=trusted)
+    reading, writing = await asyncio.open_connection(HOST, int(base.rpartition(":")[2]), ssl=trusting)
     body = json.dumps({"user": name, "pass": answer})
     head = [
         *(f"POST /{token}/v1/verify HTTP/1.1", "Host: x", "Content-Type: application/json"),
@@ -104,12 +115,15 @@ async def accepted_over_http(base: str, token: str, name: str, answer: str, star
     return answer["result"] == "accept"
 
 
-async def at_one_moment(port: int, base: str, token: str, name: str, key: asyncssh.SSHKey) -> list[bool]:
+async def at_one_moment(
+    port: int, base: str, trusted: Path, token: str, name: str, key: asyncssh.SSHKey
+) -> list[bool]:
     """Give the same code over SSH and HTTP; say by which it was accepted."""
     start = asyncio.Event()
     client = HeldBack(code(), start)
     over_ssh = asyncio.ensure_future(sign_in(port, name, key, client))
-    over_http = asyncio.ensure_future(accepted_over_http(base, token, name, client.answers[0], start))
+    asking = accepted_over_http(base, trusted, token, name, client.answers[0], start)
+    over_http = asyncio.ensure_future(asking)
     await asyncio.wait_for(client.ready.wait(), 60)
     start.set()
     return [await over_ssh, await over_http]
@@ -132,17 +146,18 @@ async def test_attempts_and_codes_are_shared(clinic: Clinic, require_program):
     clinic.one_time_password(*INIT)
     token, keys = filled(clinic.home, PAIRS + 2)
     clinic.secrets.append(token)
-    base = await served(clinic, 2)
+    base, trusted = await served(clinic, 2), clinic.home / "mail.crt"
 
     for number, key in enumerate(keys[:PAIRS]):
-        both = await at_one_moment(clinic.port, base, token, f"user{number}", key)
+        both = await at_one_moment(clinic.port, base, trusted, token, f"user{number}", key)
         assert sum(both) == 1, both
 
     # Three wrong codes by HTTP, then four over SSH, and the user is locked.
     name, key, wrong = f"user{PAIRS}", keys[PAIRS], wrong_codes()
     for answer in wrong[:3]:
         body = json.dumps({"user": name, "pass": answer})
-        found = await curl(f"{base}/v1/verify", "-H", f"X-API-Key: {token}", "--json", body)
+        asking = (f"{base}/v1/verify", "-H", f"X-API-Key: {token}", "--json", body)
+        found = await curl("--cacert", trusted, *asking)
         assert found.json == {"result": "reject", "message": "The code was not accepted."}
     client = AnsweringClient(wrong[3:])
     assert not await sign_in(clinic.port, name, key, client)
@@ -166,9 +181,9 @@ async def test_attempts_and_codes_are_shared(clinic: Clinic, require_program):
 async def test_pairs_with_two_workers(clinic: Clinic):
     clinic.one_time_password(*INIT)
     token, keys = filled(clinic.home, PAIRS_OF_SOAK)
-    base = await served(clinic, 2)
+    base, trusted = await served(clinic, 2), clinic.home / "mail.crt"
     for number, key in enumerate(keys):
-        assert sum(await at_one_moment(clinic.port, base, token, f"user{number}", key)) == 1
+        assert sum(await at_one_moment(clinic.port, base, trusted, token, f"user{number}", key)) == 1
     assert await clinic.stop() == 0
 
 
@@ -181,11 +196,11 @@ async def test_pairs_with_two_nodes(clinic: Clinic, tmp_path: Path, postgresql: 
     node.home.mkdir(mode=0o700, parents=True)
     for copied in ("twofold.toml", "master.key", "ssh_host_ed25519_key"):
         shutil.copy(clinic.home / copied, node.home / copied)
-    base = await served(clinic, 1)
+    base, trusted = await served(clinic, 1), clinic.home / "mail.crt"
     await node.serve("--workers", "1")
     try:
         for number, key in enumerate(keys):
-            assert sum(await at_one_moment(node.port, base, token, f"user{number}", key)) == 1
+            assert sum(await at_one_moment(node.port, base, trusted, token, f"user{number}", key)) == 1
         assert await clinic.stop() == 0
     finally:
         await node.stop()
