@@ -7,6 +7,8 @@ from pathlib import Path
 from data.errors import ExplainedError
 
 Network = IPv4Network | IPv6Network
+_PORT_DIGITS = 5
+_MOST_PORT = 65_535
 
 
 class HttpSettingsError(ExplainedError):
@@ -78,7 +80,3 @@ def parse_network(text: str) -> Network | None:
         return ip_network(text)
     except ValueError:
         return None
-
-
-_PORT_DIGITS = 5
-_MOST_PORT = 65_535

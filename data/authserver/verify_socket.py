@@ -105,15 +105,15 @@ async def _serve(
     try:
         async with asyncio.timeout(LINE_SECONDS):
             line = await reader.readline()
-        writer.write(json.dumps(await _answer(store, verifier, line)).encode() + b"\n")
-        await writer.drain()
-    except (TimeoutError, OSError, ValueError):  # Nobody reads an answer, or the line is too long.
+    except (TimeoutError, OSError, ValueError):  # A ValueError says that the line is too long.
         writer.transport.abort()
+        return
+    try:
+        writer.write(json.dumps(await _answer(store, verifier, line)).encode() + b"\n")
+        writer.close()
     except Exception as error:  # noqa: BLE001 - whatever it was, the next question is answered.
         report(error, "Answering twofold-verify")
         writer.transport.abort()
-    finally:
-        writer.close()
 
 
 async def _answer(store: Store, verifier: Verifier, line: bytes) -> Document:
