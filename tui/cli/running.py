@@ -2,7 +2,7 @@
 
 import errno
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 from click.exceptions import NoArgsIsHelpError
@@ -12,8 +12,10 @@ from data.rules.safe_text import safe
 from sshserver.session.streams import CommandStoppedError
 from sshserver.telemetry import crash_reports
 from sshserver.telemetry.crash_reports import place_of
-from tui.cli.caller import Caller
 from tui.cli.streams import echo, streams
+
+if TYPE_CHECKING:
+    from tui.cli.caller import Caller
 
 _PROGRAM: Final = "twofold"
 _FAILED, _WRONG_USAGE = 1, 2
@@ -48,7 +50,7 @@ def outcome(command: Callable[[], object], describe: Callable[[BaseException], s
     return result if isinstance(result, int) else 0
 
 
-def invoke(root: click.Group, program: str, caller: Caller, words: Sequence[str]) -> object:
+def invoke(root: click.Group, program: str, caller: "Caller", words: Sequence[str]) -> object:
     """Run a command of a tree, whose help fits on the terminal of the present streams."""
     there = streams()
     columns = there.columns or _USUAL_COLUMNS
