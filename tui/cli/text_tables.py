@@ -1,9 +1,11 @@
 """Plain tables and JSON for the command line."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from itertools import islice
+from textwrap import indent
 
 import click
 import wcwidth
@@ -15,27 +17,37 @@ from tui.cli.streams import echo, streams
 _NARROW = 80
 """Columns below which a terminal gets a block for each row of a table that does not fit."""
 _EMPTY = ("", "-")
+_PART = 500
+"""Rows of a table that are held at a time."""
 
 
-def echo_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, limit: int = 64) -> None:
+def echo_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, limit: int = 64) -> None:
     """Print rows under headings, in columns as wide as needed in terminal cells.
 
-    On a narrow terminal that they do not fit on, each row becomes lines with its headings.
+    On a narrow terminal that they do not fit on, each row becomes lines with its headings. Of very many
+    rows, only a part is held at a time; each part has columns as wide as it needs.
     """
-    shown = [list(headings), *([encodable(safe(cell, limit)) for cell in row] for row in rows)]
+    shown = ([encodable(safe(cell, limit)) for cell in row] for row in rows)
+    part, is_first = list(islice(shown, _PART)), True
+    while part or is_first:
+        _echo_part(headings, part, is_first=is_first)
+        part, is_first = list(islice(shown, _PART)), False
+
+
+def _echo_part(headings: Sequence[str], rows: list[list[str]], *, is_first: bool) -> None:
+    shown = [list(headings), *rows]
     widths = [max(wcwidth.width(row[column]) for row in shown) for column in range(len(headings))]
     columns = streams().columns if streams().stdout.isatty() else None
     if columns is not None and columns < min(_NARROW, sum(widths) + 2 * (len(widths) - 1)):
-        _echo_blocks(shown, columns)
+        _echo_blocks(headings, rows, columns)
         return
-    for row in shown:
+    for row in shown if is_first else rows:
         cells = (wcwidth.ljust(cell, width) for cell, width in zip(row, widths, strict=True))
         echo("  ".join(cells).rstrip())
 
 
-def _echo_blocks(table: Sequence[Sequence[str]], columns: int) -> None:
-    """Print the rows below the headings as blocks, without what is empty in them."""
-    headings, *rows = table
+def _echo_blocks(headings: Sequence[str], rows: Sequence[Sequence[str]], columns: int) -> None:
+    """Print rows as blocks, without what is empty in them."""
     for number, row in enumerate(rows):
         if number:
             echo()
@@ -57,6 +69,16 @@ def encodable(text: str) -> str:
 def echo_json(value: object) -> None:
     """Print a value as JSON, with characters beyond ASCII escaped so that no terminal acts on them."""
     click.echo(json.dumps(value, indent=2), file=streams().stdout)
+
+
+def echo_json_list(values: Iterable[object]) -> None:
+    """Print values as one JSON array, each as it is read, as `echo_json` prints a list."""
+    out, between = streams().stdout, "["
+    for value in values:
+        out.write(f"{between}\n{indent(json.dumps(value, indent=2), '  ')}")
+        between = ","
+    out.write("[]\n" if between == "[" else "\n]\n")
+    out.flush()
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What the commands print: columns of cells, and escapes for what the terminal's encoding has not."""
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,9 @@ from pathlib import Path
 
 import pytest
 import wcwidth
+
+from tui.cli import text_tables
+from tui.cli.commands import audit, user_list
 
 WIDE = "\u5c71\u7530\u592a\u90ce M\u00fcller"
 NAMES = [WIDE, "e\u0301ve", "\u0645\u06cc\u200c\u062e", "\u0ba8\u0bbf", "\u202eevil", "Plain"]
@@ -86,3 +90,20 @@ def test_an_error_is_escaped_too(home, clinic):
     outcome = run(home, {"PYTHONIOENCODING": "ascii"}, "practice", "add", WIDE)
     assert (outcome.returncode, outcome.stdout) == (1, b"")
     assert b"The practice \\u5c71\\u7530\\u592a\\u90ce M\\xfcller already exists." in outcome.stderr
+
+
+def test_long_lists_are_read_and_printed_page_by_page(clinic, monkeypatch):
+    """They are what they would be at once: in order, complete, and one JSON document."""
+    fill(clinic)
+    rows = json.loads(clinic("audit", "list", "--limit", "0", "--json").out)
+    people = clinic("user", "list").out
+    for module in (audit, user_list):
+        monkeypatch.setattr(module, "_PAGE", 3)
+    monkeypatch.setattr(text_tables, "_PART", 4)
+    for limit in (0, 3, 7):
+        listed = clinic("audit", "list", "--limit", str(limit), "--json").out
+        assert listed == json.dumps(rows[-limit:], indent=2) + "\n"
+    assert [row["id"] for row in rows] == sorted(row["id"] for row in rows)
+    by_parts = clinic("user", "list").out
+    assert [line.split() for line in by_parts.splitlines()] == [line.split() for line in people.splitlines()]
+    assert clinic("user", "list", "--search", "nobody", "--json").out == "[]\n"

@@ -1,5 +1,6 @@
 """`twofold audit`: the log of every change and sign-in."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tui.cli.confirmation import act
 from tui.cli.moment_options import moment_of
 from tui.cli.open_installation import confirmed
 from tui.cli.output_formats import export_options, write_records
-from tui.cli.text_tables import echo_json, echo_table, iso, when
+from tui.cli.text_tables import echo_json_list, echo_table, iso, when
 
 _PAGE = 500
 
@@ -70,11 +71,11 @@ def list_entries(
     which = Filter(_folded(name), event, moment_of("--since", since, here.store.services.clock()))
     found = _newest(here, which, limit)
     if as_json:
-        echo_json([_as_json(entry) for entry in found])
+        echo_json_list(map(_as_json, found))
         return
     echo_table(
         ("WHEN", "WHO", "USER", "WHERE", "WHAT"),
-        [
+        (
             (
                 when(entry.at),
                 entry.actor,
@@ -83,7 +84,7 @@ def list_entries(
                 entry.sentence,
             )
             for entry in found
-        ],
+        ),
     )
 
 
@@ -121,21 +122,28 @@ def oldest_first(here: Caller, which: Filter) -> Iterator[Entry]:
     """Read all rows, page by page; the first page that is not full ends the export."""
     after: int | None = 0
     while after is not None:
-        page = confirmed(here.read(log.export_entries, which, after=after, limit=_PAGE))
+        page = confirmed(here.run(log.export_entries, which, after=after, limit=_PAGE))
         yield from page
         after = page[-1].id if len(page) == _PAGE else None
 
 
-def _newest(here: Caller, which: Filter, limit: int) -> list[Entry]:
-    found: list[Entry] = []
-    while not limit or len(found) < limit:
-        size = min(_PAGE, limit - len(found)) if limit else _PAGE
-        before = found[-1].id if found else None
+def _newest(here: Caller, which: Filter, limit: int) -> Iterator[Entry]:
+    """Yield the newest rows in chronological order, of which only a page is held at a time.
+
+    The pages are read backwards to find where each begins, then again from the oldest.
+    """
+    begins: list[tuple[int | None, int]] = []
+    page: list[Entry] = []
+    before, left, is_full = None, limit or sys.maxsize, True
+    while left and is_full:
+        size = min(_PAGE, left)
         page = confirmed(here.read(log.list_entries, which, before=before, limit=size))
-        found.extend(page)
-        if len(page) < size:
-            break
-    return found[::-1]
+        begins.append((page[0].id + 1 if page else before, size))
+        left, is_full = left - len(page), len(page) == size
+        before = page[-1].id if page else None
+    yield from reversed(page)
+    for before, size in reversed(begins[:-1]):
+        yield from reversed(confirmed(here.read(log.list_entries, which, before=before, limit=size)))
 
 
 def _as_json(entry: Entry) -> dict[str, object]:

@@ -142,7 +142,7 @@ def _report(here: Caller, practice: str | None, since: datetime | None) -> Repor
 def _all_unprotected(here: Caller, practice: str | None) -> Iterator[Unprotected]:
     after: str | None = ""
     while after is not None:
-        page = confirmed(here.read(auditor_report.list_unprotected, practice, after=after))
+        page = confirmed(here.run(auditor_report.list_unprotected, practice, after=after))
         yield from page
         after = page[-1].name if len(page) == auditor_report.PAGE else None
 
@@ -150,7 +150,7 @@ def _all_unprotected(here: Caller, practice: str | None) -> Iterator[Unprotected
 def _all_exceptions(here: Caller, practice: str | None) -> Iterator[Exemption]:
     after: str | None = ""
     while after is not None:
-        page = confirmed(here.read(auditor_report.list_exceptions, practice, after=after))
+        page = confirmed(here.run(auditor_report.list_exceptions, practice, after=after))
         yield from page.rows
         after = page.following
 

@@ -1,5 +1,7 @@
 """`twofold session`: listing and ending sessions."""
 
+from collections.abc import Iterator
+
 import click
 
 from data.operations.results import Done, RefusedOrStale
@@ -10,7 +12,7 @@ from tui.cli.caller import Caller
 from tui.cli.command_groups import InAccount, for_members
 from tui.cli.confirmation import act, changes
 from tui.cli.open_installation import confirmed
-from tui.cli.text_tables import echo_json, echo_table, iso, when
+from tui.cli.text_tables import echo_json_list, echo_table, iso, when
 
 _PAGE = 500
 
@@ -28,11 +30,11 @@ def list_sessions(here: Caller, as_json: bool) -> None:
     """List the open sessions, newest first."""
     rows = _all_sessions(here)
     if as_json:
-        echo_json([session_json(row) for row in rows])
+        echo_json_list(map(session_json, rows))
         return
     echo_table(
         ("ID", "USER", "FROM", "SINCE", "BY", "STATE"),
-        [
+        (
             (
                 str(row.id),
                 row.user,
@@ -42,7 +44,7 @@ def list_sessions(here: Caller, as_json: bool) -> None:
                 "signing in" if row.restricted else "signed in",
             )
             for row in rows
-        ],
+        ),
     )
 
 
@@ -56,14 +58,14 @@ def end(here: Caller, number: int) -> Done | RefusedOrStale:
     return here.run(sessions.end_session_of, number)
 
 
-def _all_sessions(here: Caller) -> list[SessionRow]:
-    rows: list[SessionRow] = []
+def _all_sessions(here: Caller) -> Iterator[SessionRow]:
+    before: int | None = None
     while True:
-        before = rows[-1].id if rows else None
         page = confirmed(here.read(sessions.list_sessions, before=before, limit=_PAGE))
-        rows.extend(page.rows)
+        yield from page.rows
         if not page.more:
-            return rows
+            return
+        before = page.rows[-1].id
 
 
 def session_json(row: SessionRow) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """`twofold user list` and `show`."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from tui.cli.commands.user_rendering import detail_json, detail_lines, row_json
 from tui.cli.confirmation import act
 from tui.cli.open_installation import confirmed
 from tui.cli.streams import echo
-from tui.cli.text_tables import echo_json, echo_table, when
+from tui.cli.text_tables import echo_json, echo_json_list, echo_table, when
 
 _PAGE = 500
 
@@ -37,11 +38,11 @@ def list_users(here: Caller, /, as_json: bool, **filters: Any) -> None:
     """List the users: all, or those who match all filters."""
     rows = _all_users(here, query_of(here, limit=_PAGE, **filters))
     if as_json:
-        echo_json([row_json(row) for row in rows])
+        echo_json_list(map(row_json, rows))
         return
     echo_table(
         ("NAME", "2FA", "ROLES", "PRACTICE", "E-MAIL", "PHONE", "FULL NAME", "LAST SIGN-IN"),
-        [
+        (
             (
                 row.name,
                 row.status.value,
@@ -53,7 +54,7 @@ def list_users(here: Caller, /, as_json: bool, **filters: Any) -> None:
                 when(row.last_signin_at),
             )
             for row in rows
-        ],
+        ),
     )
 
 
@@ -75,15 +76,15 @@ def show(here: Caller, name: str, as_json: bool) -> None:
         echo(f"  {when(entry.at)}  {safe(entry.actor)}: {safe(entry.sentence)}")
 
 
-def _all_users(here: Caller, query: UserQuery) -> list[UserRow]:
-    """Read all pages; if a search finds more than it returns, say so on stderr."""
-    rows: list[UserRow] = []
+def _all_users(here: Caller, query: UserQuery) -> Iterator[UserRow]:
+    """Read page by page; if a search finds more than it returns, say so on stderr at the end."""
+    count = 0
     while True:
         page = confirmed(here.read(user_summaries.list_users, query))
-        rows.extend(page.rows)
+        yield from page.rows
+        count += len(page.rows)
         if page.following is None:
             break
         query = replace(query, after=page.following)
     if query.search and page.uncounted:
-        say_incomplete(len(rows))
-    return rows
+        say_incomplete(count)

@@ -79,7 +79,7 @@ def export(here: Caller, /, form: str, output: Path | None, **filters: Any) -> N
 def _people(here: Caller, query: UserQuery) -> Iterator[PersonRecord]:
     count = 0
     while True:
-        page = confirmed(here.read(user_export.export_people, query))
+        page = confirmed(here.run(user_export.export_people, query))
         yield from page.records
         count += len(page.records)
         if page.following is None:
