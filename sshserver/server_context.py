@@ -55,6 +55,8 @@ class ServerContext(Generic[_Connection]):
     """The apps of each user."""
     commands: ConcurrencyLimit = field(init=False)
     """The commands of each user that are under way."""
+    channels: ConcurrencyLimit = field(init=False)
+    """The open channels of each user, whatever is on them."""
     _rate: ConnectionRate = field(init=False)
     _most_connections: int = field(init=False)
     drawing: DrawingTurns = field(default_factory=DrawingTurns)
@@ -82,6 +84,7 @@ class ServerContext(Generic[_Connection]):
         self._most_connections = max(1, open_files.limit() - self.limits.descriptors_kept_back)
         self.sessions = ConcurrencyLimit(self.limits.sessions_per_user, self._counts(Counted.SESSIONS))
         self.commands = ConcurrencyLimit(self.limits.commands_per_user, self._counts(Counted.COMMANDS))
+        self.channels = ConcurrencyLimit(self.limits.channels_per_user, self._counts(Counted.CHANNELS))
         self.telemetry.metrics.watch(
             lambda: len(self.connections),
             lambda: len(self.unauthenticated),

@@ -108,6 +108,14 @@ class Limits:
     """Messages waiting in an app above which its channel is not read."""
 
     @property
+    def channels_per_user(self) -> int:
+        """Channels of one user: one per session and command, and as many that are starting or ending.
+
+        What a client may send before it is read is kept for each of them.
+        """
+        return 2 * (self.sessions_per_user + self.commands_per_user)
+
+    @property
     def connections_per_user(self) -> int:
         """Admitted connections of one user: one per session, and as many that are starting or ending."""
         return 2 * self.sessions_per_user

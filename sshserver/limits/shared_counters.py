@@ -34,6 +34,7 @@ class Counted(IntEnum):
     PENALTIES = 3
     ADMITTED = 4
     COMMANDS = 5
+    CHANNELS = 6
 
 
 class Counts(Protocol):

@@ -42,7 +42,8 @@ class Channels:
         admission = self._conversation.session
         if admission is None:
             return None
-        if len(self.sessions) >= self._limits.sessions_per_connection:
+        is_full = len(self.sessions) >= self._limits.sessions_per_connection
+        if is_full or not self._context.channels.take(admission.user_id):
             self._transport.misused(Misuse.CHANNELS)
             return None
         session = AppSession(
@@ -77,6 +78,7 @@ class Channels:
 
     def _ended(self, admission: Session, session: AppSession) -> None:
         self.sessions.discard(session)
+        self._context.channels.give_back(admission.user_id)
         if not session.claimed:
             return  # It was no use of the connection, whose clock goes on.
         self._counted(is_command=session.is_command).give_back(admission.user_id)

@@ -118,6 +118,23 @@ async def test_of_three_hundred_channels_a_bounded_number_is_opened(attacked, in
     assert events.count("connection.misused") == 1
 
 
+async def test_channels_of_all_connections_are_bounded(attacked, inside):
+    """Each keeps what was sent before it is read: many connections may not multiply that."""
+    most = Limits().channels_per_user
+    async with raw_client(attacked.port) as other, raw_client(attacked.port) as third:
+        opened = 0
+        for client in (inside, other, third):
+            if client is not inside:
+                await client.begin()
+                attacked.people.clock.forward(30)
+                await client.sign_in("mallory", attacked.mallory, attacked.code())
+            for number in range(Limits().sessions_per_connection):
+                client.open_channel(number=number)
+                opened += (await client.expect(OPEN_CONFIRMATION, OPEN_FAILURE))[0] == OPEN_CONFIRMATION
+        assert opened == most < 3 * Limits().sessions_per_connection
+    await attacked.audits(Misuse.CHANNELS)
+
+
 async def test_300_channels_leave_nothing_behind(attacked, inside):
     for _ in range(300):
         channel = await inside.channel()

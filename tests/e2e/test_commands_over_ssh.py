@@ -75,6 +75,11 @@ async def test_statuses_and_streams(running, people):
         csv = "name,email\neve,eve@example.org\n"
         imported = await anna.run("user import - --yes", input=csv)
         assert (imported.exit_status, imported.stdout.partition(".")[0]) == (0, "Imported 1 user")
+        exported = [json.loads(line) for line in (await anna.run("user export --json")).stdout.splitlines()]
+        assert [row["name"] for row in exported] == ["admin", "anna", "ben", "eve"]
+        log = [json.loads(line) for line in (await anna.run("audit export --json")).stdout.splitlines()]
+        assert [row["id"] for row in log] == sorted(row["id"] for row in log)
+        assert json.loads((await anna.run("report --format json")).stdout)["account"] == "Clinic"
         for command, status, words in (
             ("user unlock ben --reason x", 1, "User ben is not locked."),
             ("backup", 1, "`backup` is only possible on the host."),
