@@ -22,10 +22,13 @@ from tui.cli.running import invoke, outcome, words_for_member
 from tui.cli.streams import streams, using
 
 PROMPT: Final = "twofold> "
+_HOW: Final = "Type help for the commands, help pages for the manual, and exit to leave."
 _PROGRAM: Final = "twofold"
 _LEAVE: Final = frozenset({"exit", "quit", "logout"})
 _SSH, _HOST = "ssh", "gate"
 """What stands around the options of ssh in examples, all of which may be typed here too."""
+_HELP: Final = {"help": ["--help"], "help pages": ["help"]}
+"""What is asked for more often comes first: the commands, then the pages of the manual."""
 _DIALOGUES: Final = frozenset({"me"})
 """Commands that ask step by step, where a question about more would be one too many."""
 _LEADING_OUT: Final[dict[type[Step], list[str]]] = {
@@ -50,7 +53,7 @@ class PlainPrompt:
     def run(self) -> int:
         """Finish the sign-in, then run commands until their user leaves; return the last exit status."""
         with using(replace(streams(), ask=self._ask, is_plain=True)):
-            tell(f"Signed in as {self._session.username}. Type help for the commands, exit to leave.")
+            tell(f"Signed in as {self._session.username}. {_HOW}")
             return self._run_lines() if self._finishes_signing_in() else _FAILED
 
     def _finishes_signing_in(self) -> bool:
@@ -96,10 +99,8 @@ class PlainPrompt:
                 continue
             if words and words[0] in _LEAVE:
                 break
-            if words == ["plain"]:
-                tell("This is the plain mode. Type help for the commands.")
-            elif words:
-                status = self._run(words)
+            if words:
+                status = self._run(_HELP.get(" ".join(words), words))
         return status
 
     def _run(self, words: Sequence[str]) -> int:

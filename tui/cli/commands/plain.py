@@ -25,6 +25,8 @@ def plain(context: click.Context) -> int:
     here, ask = context.obj, streams().ask
     if not isinstance(here, MemberCaller) or ask is None:
         refuse("The plain mode needs someone to ask. Open it with: ssh -t gate plain")
+    if here.leads_on:
+        refuse("You are already in the plain mode.")
     root = context.find_root().command
     assert isinstance(root, click.Group)  # noqa: S101 - this command stands in it.
     return PlainPrompt(root, replace(here, program="", leads_on=True), here.session, ask).run()
