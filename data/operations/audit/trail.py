@@ -16,6 +16,7 @@ from data.rules.permissions import Action
 from data.rules.source_addresses import Origin
 from data.rules.user_fields import storable
 from data.storage import models
+from data.storage.prepared_statements import Prepared
 from data.store import Tx
 
 
@@ -116,6 +117,26 @@ def entries(account_id: int, which: Filter, *, before: int | None = None, limit:
     if before is not None:
         query = query.where(table.id < before)
     return [_entry(row) for row in query.order_by(table.id.desc()).limit(limit)]
+
+
+_NEWEST_OF = Prepared(
+    models.AuditEntry,
+    3,
+    lambda account, name, limit: (
+        models.AuditEntry.select()
+        .where(
+            models.AuditEntry.account == account,
+            (models.AuditEntry.user == name) | (models.AuditEntry.actor == name),
+        )
+        .order_by(models.AuditEntry.id.desc())
+        .limit(limit)
+    ),
+)
+
+
+def newest_of(account_id: int, name: str, limit: int) -> list[Entry]:
+    """Read the newest rows by or about one user."""
+    return [_entry(row) for row in _NEWEST_OF.all(account_id, name, limit)]
 
 
 def _matching(account_id: int, which: Filter) -> Any:

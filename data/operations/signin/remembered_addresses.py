@@ -14,6 +14,7 @@ from data.rules.audit_events import Event
 from data.rules.remembered_addresses import credential_words, end_of, may_remember, still_holds, went_back
 from data.rules.source_addresses import Origin
 from data.storage import models
+from data.storage.prepared_statements import Prepared
 from data.store import Tx
 
 NOTHING_REMEMBERED = "No address is remembered."
@@ -57,13 +58,23 @@ def remember(tx: Tx, user: models.User, origin: Origin, credential: str) -> None
     trail.write_own(tx, Event.ADDRESS_REMEMBERED, user, origin, until=f"{until:%Y-%m-%d %H:%M} UTC")
 
 
+_REMEMBERED = Prepared(
+    models.RememberedAddress,
+    1,
+    lambda key: (
+        models.RememberedAddress.select()
+        .where(models.RememberedAddress.user == key)
+        .order_by(models.RememberedAddress.id)
+    ),
+)
+
+
 def remembered_of(tx: Tx, user: models.User) -> tuple[Remembered, ...]:
     """Read the addresses from which a user is not asked for a code now."""
     policy = policy_of(user.account)
-    table = models.RememberedAddress
     return tuple(
         Remembered(row.id, row.address, credential_words(row.credential), row.until)
-        for row in table.select().where(table.user == user.id).order_by(table.id)
+        for row in _REMEMBERED.all(user.id)
         if still_holds(
             policy,
             accepted_at=row.accepted_at,

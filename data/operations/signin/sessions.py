@@ -93,12 +93,26 @@ def end_session_of(acting: Acting, session_id: int) -> Done | Denied:
     return Done(f"Session of {session.user.name} from {session.address} ended.")
 
 
+_OWN = Prepared(
+    models.Session,
+    1,
+    lambda key: (
+        models.Session.select(models.Session, models.User)
+        .join(models.User)
+        .where(models.Session.user == key, models.Session.ended_at.is_null())
+        .order_by(models.Session.id.desc())
+        .limit(_OWN_LISTED)
+    ),
+    parent="user",
+)
+
+
 def own_sessions(me: ActingUser) -> SessionPage:
     """Read the actor's newest open sessions, including restricted ones."""
-    table = models.Session
-    found = _open_ones(me).where(table.user == me.user.id)
-    rows = list(found.order_by(table.id.desc()).limit(_OWN_LISTED))
-    total = found.count()
+    rows = _OWN.all(me.user.id)
+    total = len(rows)
+    if total == _OWN_LISTED:
+        total = _open_ones(me).where(models.Session.user == me.user.id).count()
     return SessionPage(tuple(_row(row, me.session.id) for row in rows), total, total > len(rows))
 
 

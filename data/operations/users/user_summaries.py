@@ -35,6 +35,7 @@ from data.rules.policy import status
 from data.rules.sent_codes import masked
 from data.rules.user_status import Standing, status_of
 from data.storage import models
+from data.storage.prepared_statements import Prepared
 from data.store import Tx
 
 RECENT = 8
@@ -286,12 +287,21 @@ def roles_by_user(user_ids: Iterable[int]) -> dict[int, frozenset[Role]]:
     return held
 
 
+_KEYS = Prepared(
+    models.PublicKey,
+    1,
+    lambda key: models.PublicKey.select().where(models.PublicKey.user == key).order_by(models.PublicKey.id),
+)
+_PRACTICE = Prepared(
+    models.Practice, 1, lambda key: models.Practice.select().where(models.Practice.id == key)
+)
+
+
 def key_rows(user_id: int) -> tuple[KeyRow, ...]:
     """Read a user's SSH keys."""
-    table = models.PublicKey
     return tuple(
         KeyRow(row.fingerprint, row.algorithm, row.comment, row.added_at, row.last_used_at)
-        for row in table.select().where(table.user == user_id).order_by(table.id)
+        for row in _KEYS.all(user_id)
     )
 
 
@@ -307,13 +317,14 @@ def _detail(tx: Tx, user: models.User) -> UserDetail:
         for row in usable_factors(user.id, policy)
     )
     spent = spent_attempts(user, user.attempts_left)
+    practice = _PRACTICE.one(user.practice_id)
     return UserDetail(
         id=user.id,
         name=user.name,
         full_name=user.full_name,
         email=user.email,
         phone=user.phone,
-        practice=user.practice.name,
+        practice=practice.name if practice else "",
         account=account.name,
         account_id=account.id,
         demand=demand_of(policy, tx.now),
@@ -335,5 +346,5 @@ def _detail(tx: Tx, user: models.User) -> UserDetail:
         resync_until=offered_until(tx, factor_of(user.id, Method.APP)),
         created_at=user.created_at,
         last_signin_at=user.last_signin_at,
-        recent=tuple(trail.entries(account.id, trail.Filter(user=user.name), limit=RECENT)),
+        recent=tuple(trail.newest_of(account.id, user.name, RECENT)),
     )
