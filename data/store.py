@@ -203,6 +203,18 @@ class Store:
         """
         return await _to_its_end(self._reader, self._reading(operation, *args, **kwargs))
 
+    def read_here(
+        self, operation: Callable[Concatenate[Tx, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run an operation that only reads as `read` does, and wait for it in the calling thread.
+
+        It is for a thread without an event loop: `read` would wake the loop twice on the way.
+
+        Raises:
+            StoreUnavailableError: when the database fails.
+        """
+        return self._reader.submit(self._reading(operation, *args, **kwargs)).result()
+
     async def read_until_mark(
         self, operation: Callable[Concatenate[Tx, P], R], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:

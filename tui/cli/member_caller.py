@@ -63,9 +63,8 @@ class MemberCaller(Caller):
         self, operation: Callable[Concatenate[Tx, Member, P], R], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """Run an operation that only reads, beside those that write."""
-        return self._proving(
-            lambda: self._finish(lambda: self.store.read(operation, self.actor, *args, **kwargs))
-        )
+        streams().interruption.check()
+        return self._proving(lambda: self.store.read_here(operation, self.actor, *args, **kwargs))
 
     def wait(self, work: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a coroutine function on the server's loop; it is cancelled when the command must stop."""
