@@ -6,6 +6,7 @@ shows the table. An operation that no act reaches fails the test that enumerates
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from support.database import OPERATOR, SECURITY, SUPPORT, SYSTEM, World, totp
@@ -15,6 +16,7 @@ from data.operations.applications import registry
 from data.operations.audit import chain, trail, verification
 from data.operations.policy import (
     auditor_report,
+    deadlines,
     delivery_tests,
     overview,
     permanent_mode,
@@ -72,7 +74,7 @@ class Face:
     `place` and `label` are empty where the app does not have it. `command` is what the manual shows, and
     `arguments` complete it; `stdin` is what the command reads. `perform` does as the screen does: it may
     return a coroutine. The operator has no profile, so the host does not have what users do to their own.
-    `by` are those who try it: some need a state in which it can be done.
+    `by` are those who try it, and `first` is done before: some acts need a state in which they can be done.
     """
 
     place: str
@@ -84,6 +86,7 @@ class Face:
     stdin: str = ""
     has_host: bool = True
     by: tuple[str, ...] = tuple(WHO)
+    first: Callable[[World], object] = lambda world: None
 
     @property
     def key(self) -> str:
@@ -208,16 +211,16 @@ READING = (
         lambda world, me: world.run(delivery_tests.show_delivery, me),
     ),
     Face(
-        "",
-        "",
+        "Applications",
+        "Applications",
         "application list",
         "--json",
         SEERS,
         lambda world, me: world.run(registry.list_applications, me),
     ),
     Face(
-        "",
-        "",
+        "Applications",
+        "Open",
         "application show",
         "portal --json",
         SEERS,
@@ -569,8 +572,8 @@ _ON_ACCOUNT = (
         lambda world, me: world.run(policy_settings.set_notice, me, PolicyNotice.NEW_PLACES, on=False),
     ),
     Face(
-        "",
-        "",
+        "Applications",
+        "New",
         "application add",
         "wiki --http --asks code",
         SECURITY_ONLY,
@@ -579,32 +582,32 @@ _ON_ACCOUNT = (
         ),
     ),
     Face(
-        "",
-        "",
+        "Applications",
+        "New token",
         "application rotate",
         "portal --yes",
         SECURITY_ONLY,
         lambda world, me: world.run(registry.rotate_secret, me, "portal"),
     ),
     Face(
-        "",
-        "",
+        "Applications",
+        "Disable",
         "application disable",
         "portal --yes",
         SECURITY_ONLY,
         lambda world, me: world.run(registry.disable_application, me, "portal"),
     ),
     Face(
-        "",
-        "",
+        "Applications",
+        "Enable",
         "application enable",
         "vpn",
         SECURITY_ONLY,
         lambda world, me: world.run(registry.enable_application, me, "vpn"),
     ),
     Face(
-        "",
-        "",
+        "Applications",
+        "Remove",
         "application remove",
         "vpn --yes",
         SECURITY_ONLY,
@@ -617,6 +620,23 @@ _ON_ACCOUNT = (
         "--sms '+49 30 1234567'",
         EITHER,
         lambda world, me: world.run(delivery_tests.prepare_test, me, Method.SMS, "+49 30 1234567"),
+    ),
+    Face(
+        "Security",
+        "",
+        "policy set --from",
+        "2026-05-01 --mode required --reason phones --yes",
+        SECURITY_ONLY,
+        lambda world, me: world.run(deadlines.set_deadline, me, date(2026, 5, 1), seen=None, reason="phones"),
+        first=lambda world: world.mode(Mode.REQUIRED),
+    ),
+    Face(
+        "Security",
+        "",
+        "policy set --grace-days",
+        "7",
+        SECURITY_ONLY,
+        lambda world, me: world.run(deadlines.set_grace_days, me, 7, seen=0),
     ),
     Face(
         "Security",
