@@ -67,6 +67,7 @@ class Event(StrEnum):
     DEADLINE_CHANGED = "policy.deadline_changed"
     DEADLINE_PUT_OFF = "policy.deadline_put_off"
     DEADLINE_NEAR = "policy.deadline_near"
+    SEEN_TIME_CORRECTED = "policy.seen_time_corrected"
     GRACE_DAYS_CHANGED = "policy.grace_days_changed"
     REMEMBER_DAYS_CHANGED = "policy.remember_days_changed"
     ADDRESS_REMEMBERED = "address.remembered"
@@ -164,6 +165,7 @@ _SENTENCES: dict[Event, str] = {
     Event.DEADLINE_CHANGED: "Two-factor authentication required from {after}, previously {before}",
     Event.DEADLINE_PUT_OFF: "Deadline put off from {before} to {after}: {reason}",
     Event.DEADLINE_NEAR: "Reminded of the deadline by e-mail",
+    Event.SEEN_TIME_CORRECTED: "Deadlines judged by the clock again, no longer at {before}",
     Event.GRACE_DAYS_CHANGED: "Grace for new users: {after:day}, previously {before}",
     Event.REMEMBER_DAYS_CHANGED: "Addresses remembered for {after:day}, previously {before}",
     Event.ADDRESS_REMEMBERED: "Address remembered until {until}",

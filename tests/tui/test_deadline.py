@@ -27,7 +27,7 @@ async def test_deadline_and_grace_under_security(world):
         await person.presses("3")
         await person.sees("(•) Optional", "Deadline and grace")
         await person.presses("r")
-        await person.sees("Require two-factor authentication from", "First day, in UTC; empty for now")
+        await person.sees("Require two-factor authentication from", "First day, in UTC")
         await person.types("2026-03-32")
         await person.clicks("Next")
         await person.sees("✗ Type the first day as year, month and day, such as 2027-02-01.")

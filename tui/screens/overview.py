@@ -19,6 +19,7 @@ from data.operations.users.user_search import UserQuery
 from data.rules.domain_types import Mode, Status
 from data.rules.safe_text import safe
 from data.wording import overview as wording
+from data.wording.words import counted
 from tui.dialogs.message_box import TellDialog
 from tui.keys import Act
 from tui.screens.base_screen import MainScreen, working
@@ -114,7 +115,8 @@ class OverviewScreen(MainScreen):
         else:
             people = f"{counts.total:,} {'person' if counts.total == 1 else 'people'}"
             share = f"{counts.enabled:,} of {people} with 2FA"
-            first = Content.assemble((share, "bold"), (f"  mode {view.mode.value}", "$text-muted"))
+            left = "" if view.days_left is None else f", {counted(view.days_left, 'day')} left"
+            first = Content.assemble((share, "bold"), (f"  mode {view.mode.value}{left}", "$text-muted"))
         names = {Status.ENABLED: "Set up"} if is_off else None
         self.query_one("#headline", Static).update(
             Content("\n").join([first, stacked(counts, width), legend(counts, width, names)])

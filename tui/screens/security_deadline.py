@@ -27,8 +27,9 @@ async def change_deadline(app: ActingApp, view: PolicyView) -> bool:
             "",
             str(view.policy.grace_days),
         )
+        now = "; empty for now" if view.policy.mode is Mode.REQUIRED else ""
         fields = [
-            Field("First day, in UTC; empty for now", _DAY_LENGTH, first, "2027-02-01"),
+            Field(f"First day, in UTC{now}", _DAY_LENGTH, first, "2027-02-01"),
             Field("Reason, to put it off", REASON_LIMIT, reason),
             Field(f"Days of grace for new users, 0 to {MOST_GRACE_DAYS}", 2, days),
         ]
@@ -45,7 +46,7 @@ async def _change(app: ActingApp, view: PolicyView, typed: tuple[str, ...]) -> D
         return Denied(wanted)
     done: Done | Denied = Done("Nothing was changed.")
     ahead = view.deadline_ahead
-    if view.policy.mode is not Mode.REQUIRED or wanted.day != (ahead and ahead.date()):
+    if wanted.day != (ahead and ahead.date()):
         done = await _set_deadline(app, wanted.day, reason)
     if isinstance(done, Denied) or wanted.grace_days == view.policy.grace_days:
         return done

@@ -13,6 +13,7 @@ from data.operations.audit import trail
 from data.operations.results import Denied, Done
 from data.rules import clock_jumps
 from data.rules.audit_events import Event
+from data.rules.deadline import full_hour
 from data.rules.domain_types import Method
 from data.storage import models
 from data.store import Tx
@@ -24,6 +25,14 @@ class StuckUser:
 
     account: str
     name: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AheadAccount:
+    """An account whose deadline and days of grace are judged at a moment that is yet to come."""
+
+    account: str
     until: datetime
 
 
@@ -54,25 +63,49 @@ def list_stuck(tx: Tx, operator: Operator) -> tuple[StuckUser, ...] | Denied:
     return tuple(found)
 
 
+def list_ahead(tx: Tx, operator: Operator) -> tuple[AheadAccount, ...] | Denied:
+    """Return the accounts that saw a later time than it is now, or the one that the operator names."""
+    accounts = in_each_account(tx, operator)
+    if isinstance(accounts, Denied):
+        return accounts
+    rows = [models.Account.get_by_id(acting.account_id) for acting in accounts]
+    return tuple(AheadAccount(row.name, row.seen_at) for row in rows if row.seen_at > tx.now)
+
+
 def bring_back(tx: Tx, operator: Operator) -> Done | Denied:
-    """Let stuck users sign in again, from the code after their phone's next one.
+    """Let stuck users sign in again, from the code after their phone's next one, and forget later times.
 
     The present code and the next may already have been accepted: a code is good up to one step early.
     """
     accounts = in_each_account(tx, operator)
     if isinstance(accounts, Denied):
         return accounts
-    count = 0
+    count = ahead = 0
     for acting in accounts:
+        ahead += _forget_later_times(acting)
         for factor in _stuck_factors(acting):
             _bring_back(acting, factor)
             count += 1
+    if not count and ahead:
+        return Done("Deadlines and days of grace are judged by the clock again.")
     if not count:
         return Denied("No users are affected by a clock jump.")
     return Done(
         f"{count} user{'' if count == 1 else 's'} can sign in again within a minute. The phone's next "
         "code is skipped; the one after it works."
     )
+
+
+def _forget_later_times(acting: Acting) -> int:
+    """Have an account's deadline and days of grace judged by the clock again; return 1 if they were not."""
+    table = models.Account
+    seen_at = table.get_by_id(acting.account_id).seen_at
+    if seen_at <= acting.tx.now:
+        return 0
+    now = full_hour(acting.tx.now)
+    table.update(seen_at=now).where(table.id == acting.account_id).execute()
+    trail.record(acting, Event.SEEN_TIME_CORRECTED, before=f"{seen_at:%Y-%m-%d %H:%M} UTC")
+    return 1
 
 
 def _stuck_factors(acting: Acting) -> list[models.Factor]:

@@ -3,9 +3,9 @@
 from datetime import date
 
 import pytest
-from support.database import OPERATOR, SUPPORT, World, statements
+from support.database import OPERATOR, SUPPORT, World, statements, undone
 
-from data.operations.maintenance import kept_counts
+from data.operations.maintenance import clock_jumps, kept_counts
 from data.operations.policy import auditor_report, deadlines, overview, permanent_mode, policy_settings
 from data.operations.results import Denied, Done, SessionOver
 from data.operations.signin.admission import Admitted
@@ -18,6 +18,7 @@ from data.operations.users import (
     user_summaries,
 )
 from data.operations.users.user_search import UserQuery
+from data.rules.deadline import begins
 from data.rules.doctor import Level
 from data.rules.domain_types import Mode, Status
 from data.rules.policy import MustEnrol, SignedIn
@@ -134,7 +135,13 @@ def test_a_clock_that_goes_back_undoes_no_deadline(people):
     until(people, DEADLINE, days=5)
     assert isinstance(step(people, "flo"), MustEnrol)
     assert "No" not in seen(people)
-    # What an administrator decides with a right clock holds.
+    (ahead,) = people.run(clock_jumps.list_ahead, OPERATOR)
+    assert ahead.until == begins(DEADLINE)
+    # The operator says that the clock is right now; and so does an administrator who sets another deadline.
+    with undone(people):
+        assert isinstance(people.run(clock_jumps.bring_back, OPERATOR), Done)
+        assert step(people, "flo") == SignedIn()
+        assert people.run(clock_jumps.list_ahead, OPERATOR) == ()
     assert isinstance(move(people, LATER, "the clock was wrong"), Done)
     assert step(people, "flo") == SignedIn()
 

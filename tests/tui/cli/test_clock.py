@@ -3,6 +3,8 @@
 import json
 from datetime import UTC, datetime
 
+import pytest
+
 from data.storage import models
 
 
@@ -43,3 +45,18 @@ def test_stuck_user_is_brought_back(clinic):
     )
     assert json.loads(clinic("clock", "show", "--json").out)["stuck"] == []
     assert "Clock jump repaired" in clinic("audit", "list").out
+
+
+@pytest.mark.feature("deadline")
+def test_time_that_was_seen_too_early(clinic):
+    """Deadlines are judged by the clock again once the operator says that it is right."""
+    models.database.connect(reuse_if_open=True)
+    models.Account.update(seen_at=datetime(2100, 1, 1, tzinfo=UTC)).execute()
+    models.database.close()
+    assert json.loads(clinic("clock", "show", "--json").out)["ahead"] == [
+        {"account": "Clinic", "until": "2100-01-01T00:00:00Z"}
+    ]
+    assert "grace are judged at 2100-01-01 00:00:00Z until then." in clinic("clock", "show").out
+    done = clinic("clock", "repair", "--yes")
+    assert done.out.endswith("Deadlines and days of grace are judged by the clock again.\n")
+    assert json.loads(clinic("clock", "show", "--json").out)["ahead"] == []

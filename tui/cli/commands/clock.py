@@ -3,7 +3,7 @@
 import click
 
 from data.operations.maintenance import clock_jumps as operations
-from data.operations.maintenance.clock_jumps import StuckUser
+from data.operations.maintenance.clock_jumps import AheadAccount, StuckUser
 from data.rules.safe_text import safe
 from data.storage.home import Home
 from data.wording.words import Question
@@ -36,6 +36,7 @@ def show(home: Home, as_json: bool) -> None:
     """Show the clock, the latest time on record, and the affected users."""
     with installation(home) as here:
         stuck = confirmed(here.run(operations.list_stuck))
+        ahead = confirmed(here.run(operations.list_ahead))
         newest = here.store.run_now(operations.newest_entry)
     if as_json:
         echo_json(
@@ -45,14 +46,15 @@ def show(home: Home, as_json: bool) -> None:
                 "stuck": [
                     {"account": user.account, "name": user.name, "until": iso(user.until)} for user in stuck
                 ],
+                "ahead": [{"account": one.account, "until": iso(one.until)} for one in ahead],
             }
         )
         return
     echo(f"Clock             {when(system_clock())}")
     echo(f"Latest on record  {when(newest)}")
-    _show(stuck)
-    if stuck:
-        echo(f"Once the clock is right, let them sign in again with: {home.command('clock repair')}")
+    _show(stuck, ahead)
+    if stuck or ahead:
+        echo(f"Once the clock is right, run: {home.command('clock repair')}")
 
 
 @clock.command(
@@ -65,25 +67,32 @@ def repair(home: Home) -> None:
     """Let affected users sign in again.
 
     Do this only when the clock is right. The next code on their phones is still refused; the one after it
-    works. Codes that were accepted while the clock was ahead stay used.
+    works. Codes that were accepted while the clock was ahead stay used. Deadlines and days of grace are
+    judged by the clock again, and not at the later time that was seen.
     """
     with installation(home) as here:
         stuck = confirmed(here.run(operations.list_stuck))
-        _show(stuck)
-        if not stuck:
+        ahead = confirmed(here.run(operations.list_ahead))
+        _show(stuck, ahead)
+        if not stuck and not ahead:
             return
         now = when(system_clock())
         confirm(
             Question(
                 "Is that right?",
-                f"The clock says {now}. If that is right, affected users can sign in again.",
+                f"The clock says {now}. If that is right, affected users can sign in again, and deadlines "
+                "are judged by it.",
                 "Repair",
             )
         )
         say(here.run(operations.bring_back))
 
 
-def _show(stuck: tuple[StuckUser, ...]) -> None:
+def _show(stuck: tuple[StuckUser, ...], ahead: tuple[AheadAccount, ...]) -> None:
+    for one in ahead:
+        echo(safe(f"{one.account}: deadlines and days of grace are judged at {when(one.until)} until then."))
+    if not stuck and ahead:
+        return
     if not stuck:
         echo("No users are affected by a clock jump.")
         return
