@@ -7,6 +7,7 @@ from support.database import OPERATOR, SUPPORT, World, statements, undone
 
 from data.operations.maintenance import clock_jumps, kept_counts
 from data.operations.policy import auditor_report, deadlines, overview, permanent_mode, policy_settings
+from data.operations.policy.overview import Concern
 from data.operations.results import Denied, Done, SessionOver
 from data.operations.signin.admission import Admitted
 from data.operations.users import (
@@ -126,6 +127,17 @@ def test_until_the_deadline_nothing_is_asked(people):
     assert {name for name in before if before[name] != after[name]} <= {"lease"}
     session = people.first("fay").session
     assert (session.step, session.days_left) == (MustEnrol(), None)
+
+
+def test_who_has_been_pending_for_long(people):
+    """Whoever could wait for the deadline has been pending since then, and no longer."""
+    require(people)
+    for days, expected in ((13, 2), (15, 4)):
+        until(people, DEADLINE, days=-days)
+        found = people.run(overview.show_overview, OPERATOR).attention
+        assert [one.count for one in found if one.concern is Concern.PENDING_LONG] == [expected]
+        query = UserQuery(pending_before=people.clock.now - overview.PENDING_FOR)
+        assert people.run(user_summaries.list_users, OPERATOR, query).total == expected
 
 
 def test_a_clock_that_goes_back_undoes_no_deadline(people):

@@ -158,4 +158,7 @@ def test_days_of_grace(clinic):
     assert json.loads(clinic("policy", "show", "--json").out)["grace_days"] == 5
     clinic("policy", "set", "--mode", "required", "--yes")
     clinic("user", "add", "ben", "--email", "ben@clinic.example")
-    assert "No (5 days left to set it up)" in clinic("user", "show", "ben").out
+    assert clinic("user", "import", "-", "--yes", stdin="name,email\neve,eve@clinic.example\n").status == 0
+    for name in ("ben", "eve"):
+        assert "No (5 days left to set it up)" in clinic("user", "show", name).out
+    assert json.loads(clinic("overview", "--json").out)["no"] == 2
