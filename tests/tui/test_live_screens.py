@@ -282,7 +282,7 @@ class TestCost:
         async with opened(world, "admin") as person:
             await person.sees("4 users")
             await person.presses("question_mark")
-            await person.sees("Help")
+            await person.sees("Keys on this screen")
             reads.clear()
             world.user("dora")
             await asyncio.sleep(0.3)

@@ -3,6 +3,7 @@
 import pytest
 from support.database import OPERATOR, SECURITY, SUPPORT, SYSTEM, World, totp
 
+from data.operations.actors import Member
 from data.operations.results import Denied, Done, FreshProofNeeded
 from data.operations.signin import second_factor
 from data.operations.signin.admission import Admitted, TurnedAway
@@ -177,7 +178,7 @@ def test_a_new_phone_begins_without_drift(world, offered):
 
 
 def signin_member(result):
-    return credentials.Member(result.session.id)
+    return Member(result.session.id)
 
 
 def test_a_locked_user_gains_nothing_by_an_offer_alone(world, anna):
@@ -187,7 +188,7 @@ def test_a_locked_user_gains_nothing_by_an_offer_alone(world, anna):
 
 
 def test_it_works_at_the_question_for_a_code_only(world, offered):
-    me = credentials.Member(world.submit(world.attempt("anna"), world.recovery["anna"][0]).session.id)
+    me = Member(world.submit(world.attempt("anna"), world.recovery["anna"][0]).session.id)
     offer(world)
     assert world.run(credentials.confirm_fresh_code, me, pair(world, -9)) == NotACode()
 

@@ -3,7 +3,7 @@
 import pytest
 from support.database import BOTH, OPERATOR, PASSWORD, SECURITY, SUPPORT, SYSTEM, World, unguarded
 
-from data.operations.actors import Operator
+from data.operations.actors import Member, Operator
 from data.operations.maintenance import master_key, setup
 from data.operations.results import Denied, Done, SessionOver
 from data.operations.signin import admission, enrolment, first_factor, recovery_codes
@@ -240,7 +240,7 @@ async def test_one_time_password_is_replaced(world):
     assert isinstance(world.first("anna"), first_factor.FirstFactorRejected)
     session = world.first("anna", given.password).session
     assert session.step == MustChangePassword()
-    member = credentials.Member(session.id)
+    member = Member(session.id)
     for bad in ("short", given.password, "password1234", "anna@clinic.example"):
         assert isinstance(await credentials.change_password(world.store, member, bad), Denied), bad
     assert await credentials.change_password(world.store, member, "a wholly new password") == Done(
@@ -288,7 +288,7 @@ def test_only_credential_stays(world):
     """Its owner cannot remove the only way to sign in."""
     key = public_keys.parse(KEY)
     world.user("anna", password=None, key=key)
-    member = credentials.Member(world.first_by_key("anna", key.fingerprint).session.id)
+    member = Member(world.first_by_key("anna", key.fingerprint).session.id)
     assert isinstance(world.run(credentials.remove_key, member, key.fingerprint), Denied)
     assert models.PublicKey.select().count() == 1
 
