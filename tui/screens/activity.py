@@ -50,6 +50,7 @@ _KINDS: list[tuple[str, str | None]] = [
     ("SSH keys", "key."),
     ("Policy", "policy."),
     ("Sessions ended", "session."),
+    ("Applications", "application."),
     ("Codes not sent", "code.not_sent"),
     ("Notices not delivered", "notice.abandoned"),
 ]

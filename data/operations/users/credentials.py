@@ -5,6 +5,7 @@ from datetime import datetime
 
 from data.operations.actors import ActingUser, Actor, factor_among, usable_factors
 from data.operations.audit import notice_outbox, trail
+from data.operations.audit.wrong_codes import locked_in_words
 from data.operations.guards import require_fresh_proof, require_user, which_proof
 from data.operations.leases import Work, one_at_a_time
 from data.operations.results import Denied, Done, FreshProofNeeded, Refused, RefusedOrStale, SessionOver
@@ -28,7 +29,7 @@ from data.rules import passwords, public_keys
 from data.rules.audit_events import Event
 from data.rules.domain_types import FirstFactor, Method
 from data.rules.permissions import UserAct
-from data.rules.policy import MustChangePassword, Refusal, asks_code
+from data.rules.policy import MustChangePassword, asks_code
 from data.rules.remembered_addresses import password_credential
 from data.rules.sent_codes import Purpose
 from data.rules.source_addresses import Origin
@@ -194,7 +195,7 @@ def confirm_fresh_code(
     app = factor_among(usable_factors(me.user.id, me.policy), Method.APP)
     verdict = judge_answer(me.tx, me.user, app, answer, me.origin, may_resync=False)
     if isinstance(verdict, LockedNow):
-        return SessionOver(Refusal.LOCKED.value)
+        return SessionOver(locked_in_words(me.user))
     if not isinstance(verdict, Right):
         return verdict
     mark_code_given(me, temporary=verdict.is_temporary)
