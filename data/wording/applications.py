@@ -1,6 +1,6 @@
 """Applications that ask us, in words: what one is, and the questions before it is changed."""
 
-from data.operations.applications.registry import ApplicationRow, State
+from data.operations.applications.registry import ApplicationRow, NewSecret, State
 from data.wording.words import Question, moment
 
 IN_ITS_SETTINGS = "Put it into the application's settings."
@@ -32,6 +32,16 @@ def facts(row: ApplicationRow) -> list[tuple[str, str]]:
         ("Added", moment(row.created_at)),
         (row.protocol.secret.capitalize(), f"made {moment(row.rotated_at)}"),
     ]
+
+
+def added(made: NewSecret) -> str:
+    """Confirm that an application was added."""
+    return f"Application {made.application} added."
+
+
+def rotated(made: NewSecret) -> str:
+    """Confirm that an application has a new secret."""
+    return f"New {made.protocol.secret} made for application {made.application}."
 
 
 def rotate(row: ApplicationRow) -> Question:

@@ -43,7 +43,7 @@ async def test_added(world):
         shown = await person.sees("Token of portal", "It is not shown again.")
         (token,) = re.findall(r"[A-Za-z0-9_-]{32}", shown)
         await person.presses("tab", "enter")
-        await person.sees("1 application", "portal", "password-then-code", "10.0.0.5/32", "North")
+        await person.sees("✓ Application portal added.", "1 application", "portal", "10.0.0.5/32", "North")
         assert token not in person.screen
     assert name_of(world, token, "10.1.0.9") == "portal"
 
@@ -63,7 +63,9 @@ async def test_changed(world):
         await person.presses("p", "y")
         shown = await person.sees("Token of vpn")
         (again,) = re.findall(r"[A-Za-z0-9_-]{32}", shown)
-        await person.presses("tab", "enter", "enter")
+        await person.presses("tab", "enter")
+        await person.sees("✓ New token made for application vpn.")
+        await person.presses("enter")
         await person.sees("Application vpn", "Asks: code; it checks the password itself", "Practices: all")
         await person.presses("escape")
         assert (name_of(world, token, "127.0.0.1"), name_of(world, again, "127.0.0.1")) == (None, "vpn")

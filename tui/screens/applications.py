@@ -20,6 +20,7 @@ from tui.screens.base_app import Operation
 from tui.screens.base_screen import working
 from tui.screens.table_screen import TableScreen
 from tui.widgets.paged_table import Column
+from tui.widgets.status_line import Tone
 
 R = TypeVar("R")
 
@@ -95,14 +96,14 @@ class ApplicationsScreen(TableScreen[ApplicationRow, str]):
             lambda typed, fault: NewApplicationDialog(typed or NewApplicationForm(), names, fault), self._add
         )
         if made is not None:
-            await self._show_once(made)
+            await self._show_once(made, wording.added(made))
 
     @working
     async def action_rotate(self) -> None:
         """Make a new token for the application under the cursor, and show it once."""
         made = await self._act_on_row(wording.rotate, registry.rotate_secret)
         if isinstance(made, NewSecret):
-            await self._show_once(made)
+            await self._show_once(made, wording.rotated(made))
 
     @working
     async def action_disable(self) -> None:
@@ -140,6 +141,7 @@ class ApplicationsScreen(TableScreen[ApplicationRow, str]):
         )
         return await self.app.submit(registry.add_application, new)
 
-    async def _show_once(self, made: NewSecret) -> None:
+    async def _show_once(self, made: NewSecret, done: str) -> None:
         title = f"{made.protocol.secret.capitalize()} of {made.application}"
         await self.app.push_screen_wait(ShownOnceDialog(title, wording.IN_ITS_SETTINGS, made.secret))
+        self.app.say(done, Tone.DONE)

@@ -91,7 +91,7 @@ def add(
         may_send=may_send,
     )
     made = confirmed(here.run(registry.add_application, new))
-    echo(f"Application {safe(made.application)} added.")
+    echo(wording.added(made))
     _show_once(made)
 
 
@@ -138,7 +138,7 @@ def rotate(here: Caller, name: str) -> None:
     """Make a new token, and print it once, as the last word. The one before it stops working at once."""
     confirm(wording.rotate(_row_to_change(here, name)))
     made = confirmed(here.run(registry.rotate_secret, name))
-    echo(f"New {made.protocol.secret} made for application {safe(made.application)}.")
+    echo(wording.rotated(made))
     _show_once(made)
 
 
