@@ -218,7 +218,9 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         self.flow.pause("channel")
 
     def resume_writing(self) -> None:
-        """Draw again."""
+        """Draw again, or let a command write on: its client has read something."""
+        if self._command is not None:
+            self.act()
         self.flow.resume("channel")
 
     def connection_lost(self, _exc: Exception | None) -> None:

@@ -112,6 +112,7 @@ class CommandSession:
         """Ask in the command's thread."""
         assert self._lines is not None  # noqa: S101 - there is a terminal.
         self._interruption.check()
+        self._streams.stdout.flush()
         try:
             return self._lines.ask(prompt, hidden, kept)
         except EOFError:
