@@ -183,7 +183,7 @@ def over_ssh(world: World, me: Member, words: list[str], stdin: str = "") -> End
     with streams(stdin) as (given, ended):
         commands = copy(MEMBERS)
         commands._store = world.store
-        admitted = cast("Session", SimpleNamespace(id=me.session_id, step=SignedIn()))
+        admitted = cast("Session", SimpleNamespace(id=me.session_id, step=SignedIn(), days_left=None))
         return ended(asyncio.run(commands.run(admitted, words, given)))
 
 
