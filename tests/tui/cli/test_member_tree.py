@@ -18,7 +18,9 @@ _FILE = re.compile(r"FILE|PATH|DIR|home|key.file|output|csv", re.IGNORECASE)
 
 def test_no_parameter_names_a_file_or_an_account():
     """Whatever has the type or the looks of a file's name takes - alone."""
-    for path, command in commands(member_tree(cli)):
+    tree = member_tree(cli)
+    groups = [((name,), group) for name, group in tree.commands.items() if isinstance(group, click.Group)]
+    for path, command in [((), tree), *groups, *commands(tree)]:
         for parameter in command.params:
             words = " ".join([*parameter.opts, parameter.metavar or "", parameter.name or ""])
             if isinstance(parameter.type, StandardInput):
@@ -27,6 +29,15 @@ def test_no_parameter_names_a_file_or_an_account():
             assert not _FILE.search(words), (path, parameter)
             assert parameter.name != "account", path
             assert not parameter.envvar, path
+
+
+def test_what_the_operator_gives_does_not_exist():
+    """It is wrong usage, whatever the command."""
+    for path, command in commands(member_tree(cli)):
+        for option in ("--home", "--master-key", "--output", "--account", "--csv"):
+            assert option not in {name for parameter in command.params for name in parameter.opts}
+            with pytest.raises(click.UsageError, match="No such option"):
+                command.make_context(" ".join(path), [option, "x"])
 
 
 def test_what_is_not_declared_is_for_the_operator():
