@@ -101,6 +101,9 @@ async def test_permissions(running, people):
         refused = await ben.run("user list")
         assert (refused.exit_status, refused.stdout) == (1, "")
         assert refused.stderr.startswith("twofold: Only support, a system administrator or a security")
+        refused = await ben.run("user import -")  # Its standard input is never read.
+        assert (refused.exit_status, refused.stdout) == (1, "")
+        assert refused.stderr.startswith("twofold: Only a system administrator")
     async with await signed_in(running, people, "anna") as anna:
         assert (await anna.run("user show ben")).exit_status == 0
         await people.store.run(role_grants.set_roles, OPERATOR, "anna", frozenset(), seen=BOTH)

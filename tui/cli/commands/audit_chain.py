@@ -22,6 +22,8 @@ from tui.cli.streams import echo
 from tui.cli.text_tables import echo_json, echo_table, progress
 
 _LONGEST_LINE = 1_000
+_MOST_HEADS = 100_000
+"""Heads that are kept in memory: those of ten chains on each day of twenty-seven years."""
 
 
 @for_members()
@@ -108,6 +110,8 @@ def _heads_of(file: IO[str]) -> list[Head]:
                 continue
             record = json.loads(line)
             found.append(Head(str(record["chain"]), int(record["seq"]), str(record["mac"])))
+            if len(found) > _MOST_HEADS:
+                refuse(f"--head may hold at most {_MOST_HEADS} lines. Give the newest.")
     except (ValueError, KeyError, TypeError, RecursionError):
         raise click.UsageError(
             f"--head must be output of `twofold audit head`; line {len(found) + 1} is not."

@@ -88,6 +88,7 @@ def import_people(
     file = Path(sources[0])
     if str(file) != "-" and not file.is_file():
         raise click.UsageError(f"{file} was not found.")
+    confirmed(here.read(user_import.check_people, ()))  # Who may not import has nothing read.
     found = users_csv.read_people(_contents(file), encoding, ignore_extra=ignore_extra)
     with progress(len(found.seen), "Checking ") as told:
         checked = here.wait(user_import.check_all, here.store, here.actor, found.seen, told, found.faults)
