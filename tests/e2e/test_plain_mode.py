@@ -199,6 +199,18 @@ async def test_ctrl_c_stops_the_command_and_not_the_session(people, running):
     assert "\x1b" not in anna.all
 
 
+async def test_a_session_that_ends_soon_says_so(people, running):
+    connection, anna = await opened(people, running)
+    async with connection:
+        people.clock.forward(12 * 3600 - 240)
+        process = await connection.create_process("plain", term_type="dumb", term_size=(40, 12))
+        shown = Prompt(process)
+        await shown.shows("sign out and")
+        assert "This session ends in 4 minutes." in shown.all
+        await shown.answers("exit\r", "exit")
+        assert "This session ends" not in anna.all
+
+
 @pytest.mark.feature("plain-prompt")
 async def test_lists_are_paged_with_a_question(people, running):
     """A screen at a time, at the present size; on a narrow terminal a block for each row."""

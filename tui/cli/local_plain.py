@@ -183,9 +183,9 @@ class _Visit:
         member = MemberCaller(
             here.store, Member(session.id), here.carriers, self._loop, "", session, leads_on=True
         )
-        with self._beside(self._watch(session)):
-            PlainPrompt(member_tree(cli), member, session, self._questions.ask).run()
         try:
+            with self._beside(self._watch(session)):
+                PlainPrompt(member_tree(cli), member, session, self._questions.ask).run()
             self._questions.interruption.check()
         except CommandStoppedError as stopped:
             refuse(str(stopped))

@@ -2,14 +2,16 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Final
 
 from data.delivery.carriers import Carriers
 from data.operations.actors import Member
 from data.operations.signin.admission import Session
 from data.store import Store
+from data.wording.words import END_WARNING, ends_soon
+from sshserver.session.command_session import PLAIN_MODE
 from sshserver.session.streams import Streams
 from sshserver.telemetry import crash_reports
 from tui.cli.main import cli
@@ -43,7 +45,20 @@ class MemberCommands:
                 loop.call_soon_threadsafe(_set_result, ended, status)
 
         threading.Thread(target=work, name="command", daemon=True).start()
-        return await ended
+        tell = streams.tell if tuple(arguments) == PLAIN_MODE else None
+        with nullcontext() if tell is None else self._warning(session, tell):
+            return await ended
+
+    @contextmanager
+    def _warning(self, session: Session, tell: Callable[[str], None]) -> Iterator[None]:
+        """Warn a member, active or not, before the session reaches its longest time, which ends it."""
+        left = session.started_at + self._store.services.longest_session - self._store.services.clock()
+        seconds = max((left - END_WARNING).total_seconds(), 0)
+        timer = asyncio.get_running_loop().call_later(seconds, tell, ends_soon(left))
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def _status(
         self, caller: MemberCaller, session: Session, arguments: Sequence[str], streams: Streams
