@@ -243,7 +243,14 @@ READING = (
         lambda world, me: world.run(trail.export_entries, me, trail.Filter()),
     ),
     Face("", "", "audit head", "", SEERS, lambda world, me: world.run(chain.heads, me)),
-    Face("", "", "audit verify", "", SEERS, lambda world, me: world.run(verification.plan_verification, me)),
+    Face(
+        "",
+        "",
+        "audit verify",
+        "--json",
+        SEERS,
+        lambda world, me: world.run(verification.plan_verification, me),
+    ),
     Face("", "", "report", "", SEERS, lambda world, me: world.run(auditor_report.summarise, me)),
     Face(
         "Sessions",

@@ -336,6 +336,19 @@ def test_every_command_of_members_is_an_act():
 
 
 @pytest.mark.feature("parity")
+def test_every_json_is_looked_at():
+    """What prints JSON prints the same over SSH as on the host (see `test_same_answer`)."""
+    printing = {
+        " ".join(path) for path, command in member_commands().items() if "as_json" in names_of(command)
+    }
+    assert printing <= {face.command for face in LOOKING if "--json" in face.line}
+
+
+def names_of(command: click.Command) -> set[str | None]:
+    return {parameter.name for parameter in command.params}
+
+
+@pytest.mark.feature("parity")
 def test_every_help_is_of_ssh(clinic):
     """The help of members' commands shows how they type them, and no place on the server."""
     with clinic.copy() as world:
