@@ -20,8 +20,8 @@ _SHOWN = 8
 _TITLE = "Import users"
 _BODY = (
     "Paste CSV text; a terminal cannot read files on your computer. Columns: "
-    f"{', '.join(users_csv.COLUMNS)}. Name and email are required. For a large file, the operator can run "
-    "`twofold user import` on the host."
+    f"{', '.join(users_csv.COLUMNS)}. Name and email are required. A whole file can be "
+    "sent by command: `ssh gate user import - < people.csv`."
 )
 
 
