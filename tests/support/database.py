@@ -455,24 +455,33 @@ class PassingWorld(World):
 
 def catch_up() -> None:
     """Bring what is kept for the users table up to what a test wrote past the operations."""
-    derived_user_columns.refresh_standing(models.User.id > 0, START)
-    for user in models.User.select():
-        derived_user_columns.refresh_few_codes(user.id)
-        derived_user_columns.reindex_user(user.id)
-    for practice in models.Practice.select():
-        derived_user_columns.reindex_practice(practice.id, practice.account_id, practice.name)
+    database = models.database.obj
+    with database.atomic(database.writing):
+        derived_user_columns.refresh_standing(models.User.id > 0, START)
+        user, few = models.User, derived_user_columns.few_codes_column()
+        wrong = (user.standing != models.TOMBSTONE) & (user.few_codes != few)
+        user.update(few_codes=few).where(wrong).execute()
+        users, practices = _rows_of(models.User), _rows_of(models.Practice)
+        for user_id in {row[0] for row in _wrong_words(models.UserWord, users)}:
+            derived_user_columns.reindex_user(user_id)
+        renamed = {row[0] for row in _wrong_words(models.PracticeWord, practices)}
+        for row in practices:
+            if row["id"] in renamed:
+                derived_user_columns.reindex_practice(row["id"], row["account_id"], row["name"])
 
 
 def counted_users() -> set[tuple[object, ...]]:
     """Count the users of every account, practice and role from their rows, as `UserCount` has it."""
+    roles: dict[int, list[str]] = {}
+    for held in _rows_of(models.UserRole):
+        roles.setdefault(held["user_id"], []).append(held["role"])
     groups: dict[tuple[int, int, str], Counter[str]] = {}
-    for user in models.User.select():
-        roles = models.UserRole.select().where(models.UserRole.user == user.id)
-        for group in [(0, ""), (user.practice_id, ""), *((0, row.role) for row in roles)]:
-            counts = groups.setdefault((user.account_id, *group), Counter())
-            counts[user.standing] += 1
-            counts["people"] += user.standing != "deactivated"
-            counts["few codes"] += user.few_codes and user.standing == "enrolled"
+    for user in _rows_of(models.User):
+        for group in [(0, ""), (user["practice_id"], ""), *((0, role) for role in roles.get(user["id"], ()))]:
+            counts = groups.setdefault((user["account_id"], *group), Counter())
+            counts[user["standing"]] += 1
+            counts["people"] += user["standing"] != "deactivated"
+            counts["few codes"] += bool(user["few_codes"]) and user["standing"] == "enrolled"
     order = ("enrolled", "obliged", "free", "locked", "deactivated", "people", "few codes")
     return {(*group, *(counts[name] for name in order)) for group, counts in groups.items()}
 
@@ -490,27 +499,53 @@ def counted_grace() -> set[tuple[object, ...]]:
 
 def lags() -> list[object]:
     """Return what is kept for the users table and is not what it would be if it were made now."""
-    standing = derived_user_columns.standing_column()
-    wrong: list[object] = [
-        *models.User.select(models.User.name, standing).where(models.User.standing != standing).tuples()
-    ]
-    orders = {
-        (row.id, row.account_id, row.practice_id, row.standing, row.last_signin_at) for row in models.User
-    }
-    wrong += orders ^ set(models.LastSignin.select().tuples())
-    few = derived_user_columns.few_codes_column()
-    wrong += models.User.select(models.User.name, few).where(models.User.few_codes != few).tuples()
-    wrong += counted_users() ^ {row for row in models.UserCount.select().tuples() if any(row[3:])}
+    users = _rows_of(models.User)
+    wrong: list[object] = list(_against_the_rules())
+    order = ("id", "account_id", "practice_id", "standing", "last_signin_at")
+    orders = {tuple(user[column] for column in order) for user in users}
+    wrong += orders ^ {tuple(row.values()) for row in _rows_of(models.LastSignin)}
+    counts = {tuple(row.values()) for row in _rows_of(models.UserCount)}
+    wrong += counted_users() ^ {row for row in counts if any(row[3:])}
     wrong += counted_grace() ^ {row for row in models.GraceCount.select().tuples() if row[3]}
-    of_user = lambda row: words(row.name, row.email, row.full_name, phone=row.phone)  # noqa: E731
-    of_practice = lambda row: words(row.name)  # noqa: E731 - as above, one line each.
-    for table, found, kept in (
-        (models.User, of_user, models.UserWord),
-        (models.Practice, of_practice, models.PracticeWord),
-    ):
-        expected = {(row.id, row.account_id, word.encode()) for row in table.select() for word in found(row)}
-        wrong += expected ^ {(row, account, bytes(word)) for row, word, account in kept.select().tuples()}
+    wrong += _wrong_words(models.UserWord, users)
+    wrong += _wrong_words(models.PracticeWord, _rows_of(models.Practice))
     return wrong
+
+
+def _rows_of(table: type[models.Model]) -> list[dict[str, Any]]:
+    """Return the rows of a table as the database holds them, by column, without tombstones."""
+    names = [field.column_name for field in table._meta.sorted_fields]
+    read = models.database.execute_sql(_READING[table._meta.table_name])
+    rows = [dict(zip(names, row, strict=True)) for row in read]
+    return [row for row in rows if row.get("standing") != models.TOMBSTONE]
+
+
+def _against_the_rules() -> list[object]:
+    """Return the users whose standing, or whether they have few codes, is not what the rules say."""
+    database = models.database.obj
+    if type(database) not in _judging:
+        user = models.User
+        standing, few = derived_user_columns.standing_column(), derived_user_columns.few_codes_column()
+        query = user.select(user.name, standing, few).where(
+            (user.standing != standing) | (user.few_codes != few)
+        )
+        _judging[type(database)] = query.sql()
+    return list(database.execute_sql(*_judging[type(database)]))
+
+
+_judging: dict[type[Database], tuple[str, list[object]]] = {}
+"""The statement that finds such users in each kind of database, written once, as above."""
+
+
+def _wrong_words(kept: type[models.Model], rows: list[dict[str, Any]]) -> set[tuple[object, ...]]:
+    """Return the words that rows are to be found by and are not, and those that they are found by wrongly."""
+    texts = ("name", "email", "full_name") if kept is models.UserWord else ("name",)
+    expected = {
+        (row["id"], word.encode(), row["account_id"])
+        for row in rows
+        for word in words(*(row[text] for text in texts), phone=row.get("phone"))
+    }
+    return expected ^ {(of, bytes(word), account) for of, word, account in map(dict.values, _rows_of(kept))}
 
 
 @contextmanager

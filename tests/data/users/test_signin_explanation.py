@@ -236,6 +236,7 @@ def test_method_that_nothing_sends(world):
     world.user("bert")
     world.enrol_email("bert")
     models.RecoveryCode.delete().execute()
+    world.catch_up()
     assert answer(world, "bert")[0].startswith("Yes, ")
     world.store.services = replace(world.services, sends=frozenset())
     assert answer(world, "bert")[0].startswith(
