@@ -15,7 +15,7 @@ from data.operations.signin.admission import Admitted
 from data.operations.users import factor_administration, user_summaries
 from data.operations.users.user_search import UserQuery
 from data.storage import database, models, sqlite
-from data.storage.database import SchemaState, create_database, schema_state
+from data.storage.database import SchemaState, create_database, open_database, schema_state
 from data.storage.sqlite import APPLICATION_ID, bears_our_mark
 from data.store import StoreUnavailableError
 
@@ -162,10 +162,10 @@ async def test_full_disk(world):
 
 
 def test_foreign_keys_and_durable_writes(world):
-    def pragmas(_tx):
-        return [world.database.pragma(name) for name in ("foreign_keys", "journal_mode", "synchronous")]
-
-    assert world.run(pragmas) == [1, "wal", 2]
+    opened = open_database(world.path)
+    with opened.connection_context():
+        pragmas = [opened.pragma(name) for name in ("foreign_keys", "journal_mode", "synchronous")]
+    assert pragmas == [1, "wal", 2]
     with pytest.raises(StoreUnavailableError):
         world.run(lambda _tx: models.UserRole.insert(user=4711, role="support").execute())
     assert not world.database.is_closed(), "a connection was closed for what is no fault of the file"
