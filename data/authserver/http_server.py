@@ -10,7 +10,7 @@ import logging
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from socket import socket
@@ -24,6 +24,7 @@ from data.authserver.certificate import Certificate
 from data.authserver.http_dialects import DIALECTS, Dialect
 from data.authserver.http_listener import error_answer, json_answer, serving
 from data.authserver.http_settings import HttpSettings, Network, parse_network
+from data.authserver.places import Places
 from data.authserver.requests import BODY_BYTES, Fault
 from data.authserver.verification import Verifier
 from data.operations.applications.asking import AskingApplication, authenticate_application
@@ -39,11 +40,6 @@ BODY_SECONDS: Final = 10.0
 """How long a request's body may take."""
 REQUESTS_PER_SECOND: Final = 500
 """Requests of one source in a second; the others are told to wait."""
-AT_A_TIME: Final = 64
-OF_APPLICATION: Final = 48
-OF_ADDRESS: Final = 8
-"""Requests that are judged at a time: of all, of one application, and of users at one address. After wrong
-answers each may take seconds, and the others are told to wait."""
 _HEALTHY_SECONDS: Final = 1.0
 """How long the database is presumed to answer after it did."""
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{32}")
@@ -67,7 +63,7 @@ class HttpServer:
         self._verifier = verifier
         self._proxies = proxies
         self._rate = _Rate(REQUESTS_PER_SECOND)
-        self._judging = _Places()
+        self._judging = Places()
         self._healthy_until = 0.0
         self._logged: dict[str, float] = {}
         self.closing = False
@@ -179,29 +175,6 @@ class _Rate:
             self._sent.clear()
         self._sent[source] += 1
         return self._sent[source] <= self._most
-
-
-class _Places:
-    """Limits how many requests are judged at a time."""
-
-    def __init__(self) -> None:
-        self._taken: Counter[object] = Counter()
-
-    @contextlib.contextmanager
-    def place(self, application: int, source: str) -> Iterator[bool]:
-        """Take a place of an application and of its users' address, if known; yield if one was free."""
-        limits: dict[object, int] = {"all": AT_A_TIME, application: OF_APPLICATION}
-        if source:
-            limits[f"from {source}"] = OF_ADDRESS
-        given = all(self._taken[key] < most for key, most in limits.items())
-        if given:
-            self._taken.update(limits.keys())
-        try:
-            yield given
-        finally:
-            if given:
-                self._taken.subtract(limits.keys())
-                self._taken += Counter()
 
 
 @contextlib.asynccontextmanager

@@ -29,6 +29,7 @@ def facts(row: ApplicationRow) -> list[tuple[str, str]]:
         ("Practices", practices_in_words(row)),
         ("Without 2FA", "accepted by their password" if row.accept_without_2fa else "rejected"),
         *([("May send", "yes: codes by text message and e-mail")] if row.may_send else []),
+        *([("Lenient", "yes: its packets need no Message-Authenticator")] if row.lenient else []),
         ("Added", moment(row.created_at)),
         (row.protocol.secret.capitalize(), f"made {moment(row.rotated_at)}"),
     ]

@@ -29,6 +29,8 @@ class Assignment:
     workers: int
     http: tuple[str, int] = ("", 0)
     """Where other applications ask over HTTP; nowhere, if there is no host."""
+    radius: tuple[str, int] = ("", 0)
+    """Where they ask by RADIUS; one worker has the port."""
     worker: str = ""
     index: int = 0
 

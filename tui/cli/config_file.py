@@ -42,6 +42,7 @@ class Settings:
     log_format: str
     metrics_port: int
     http: HttpSettings
+    radius: tuple[str, int]
     carriers: Carriers
     sms_number: str | None
     codes_per_day: int
@@ -251,10 +252,7 @@ class _Values:
 
     def http(self) -> HttpSettings:
         """Return where HTTP is served, if at all, and with what."""
-        given = self.text("http", "listen")
-        listen = parse_listen(given) if given else ("", 0)
-        if listen is None:
-            raise self._fault('listen in [http] must be an address and a port, such as "127.0.0.1:8443".')
+        listen = self.listen("http", 8443)
         files = [self.text("http", key) for key in ("certificate", "key")]
         certificate, key = (self._path.parent / file if file else None for file in files)
         names = self._values["http", "proxies"]
@@ -263,6 +261,16 @@ class _Values:
         if len(known) < len(proxies):
             raise self._fault('proxies in [http] must be addresses or networks, such as "10.0.0.0/24".')
         return HttpSettings(*listen, certificate, key, known)
+
+    def listen(self, section: str, port: int) -> tuple[str, int]:
+        """Return the address and the port that a section names; without one, an empty address."""
+        given = self.text(section, "listen")
+        listen = parse_listen(given) if given else ("", 0)
+        if listen is None:
+            raise self._fault(
+                f'listen in [{section}] must be an address and a port, such as "127.0.0.1:{port}".'
+            )
+        return listen
 
     def _first_line(self, file: str) -> str:
         path = self._path.parent / file
@@ -296,6 +304,7 @@ def _settings(values: _Values) -> Settings:
         log_format=values.text("log", "format"),
         metrics_port=values.count("metrics", "port"),
         http=values.http(),
+        radius=values.listen("radius", 1812),
         carriers=Carriers(values.smtp(), values.send_command()),
         sms_number=values.sms_number(),
         codes_per_day=values.count("sending", "codes_per_day"),

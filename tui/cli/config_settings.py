@@ -170,6 +170,13 @@ SETTINGS: tuple[Setting, ...] = (
         'Addresses or networks of proxies whose X-Forwarded-For is believed, such as ["127.0.0.1"].',
     ),
     Setting(
+        "radius",
+        "listen",
+        "",
+        'The address and port where other applications ask by RADIUS, such as "127.0.0.1:1812"; empty\n'
+        "# for none.",
+    ),
+    Setting(
         "metrics",
         "port",
         0,

@@ -1,11 +1,12 @@
-"""Answering other applications in this process: over HTTP, and on the host through a socket in the home."""
+"""Answering other applications in this process: over HTTP, by RADIUS, and on the host through a socket."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Final
 
 from data.authserver import verify_socket
+from data.authserver.addresses import Addresses, RadiusPortError
 from data.authserver.certificate import Certificate
 from data.authserver.http_settings import HttpSettings, HttpSettingsError
 from data.authserver.verification import Verifier
@@ -31,20 +32,23 @@ def limits_beside(here: Installation, http: HttpSettings) -> Limits:
 
 @contextlib.asynccontextmanager
 async def answering_applications(
-    here: Installation, identity: WorkerIdentity, http: HttpSettings
-) -> AsyncIterator[HttpSettings]:
-    """Answer applications while this lasts; yield where HTTP is served, with the port that was picked.
+    here: Installation, identity: WorkerIdentity, addresses: Addresses, count: Callable[[str], object]
+) -> AsyncIterator[Addresses]:
+    """Answer applications while this lasts; yield where, with the ports that were picked.
 
-    Every worker of a node answers on the port. One of them serves the socket; when it dies, the one that
-    takes its place does.
+    Every worker of a node answers over HTTP. One of them serves the socket; when it dies, the one that
+    takes its place does. One owns the port of RADIUS; when it dies, another takes it. `count` is called with
+    why a packet was not answered.
 
     Raises:
-        ExplainedError: when HTTP cannot be served; it says what to do.
+        ExplainedError: when HTTP or RADIUS cannot be served; it says what to do.
     """
+    http, radius = addresses.http, addresses.radius
+    shared = identity.shared_counters is not None
     verifier = Verifier(here.store, here.settings.carriers)
     async with contextlib.AsyncExitStack() as serving:
         if http.host:
-            sockets = await _bind(here, http, shared=identity.shared_counters is not None)
+            sockets = await _bind(here, http, shared=shared)
             http = http.at(http.host, int(sockets[0].getsockname()[1]))
             serve_http = load("data.authserver.http_server:serving_http")
             tls = Certificate(http.certificate, http.key) if http.certificate and http.key else None
@@ -58,7 +62,18 @@ async def answering_applications(
             await serving.enter_async_context(
                 verify_socket.serving(here.store, verifier, here.home.path, crash_reports.report)
             )
-        yield http
+        if radius[0]:
+            serve_radius = load("data.authserver.radius_listener:serving_radius")
+            drain = here.settings.limits.drain_seconds
+            report = crash_reports.report
+            listening = serve_radius(
+                here.store, verifier, *radius, count, report, shared=shared, drain_seconds=drain
+            )
+            try:
+                radius = radius[0], await serving.enter_async_context(listening)
+            except OSError as error:
+                raise RadiusPortError(*radius, error) from None
+        yield Addresses(http, radius)
 
 
 async def _bind(here: Installation, http: HttpSettings, *, shared: bool) -> list[ListeningSocket]:

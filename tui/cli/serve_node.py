@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from data.authserver.addresses import Addresses, RadiusPortError
 from data.authserver.http_settings import HttpSettings, HttpSettingsError
 from data.errors import ExplainedError
 from data.operations.policy import needs_attention
@@ -50,11 +51,12 @@ def serve_node(
     files: int,
     first_start: bool,
     http: tuple[str, int] | None = None,
+    radius: tuple[str, int] | None = None,
 ) -> None:
     """Serve a home until asked to stop: in this process, or in `workers` that `forks` starts.
 
-    If `host` or `port` is None, the settings' value is used; so it is with `http`, the address for other
-    applications. `files` is how many may be open at once.
+    If `host` or `port` is None, the settings' value is used; so it is with `http` and `radius`, the
+    addresses for other applications. `files` is how many may be open at once.
 
     Raises:
         ExplainedError: when the server cannot start; a `PortError` when it cannot get its port.
@@ -71,11 +73,12 @@ def serve_node(
         chosen = here.settings.port if port is None else port
         at_http = here.settings.http if http is None else here.settings.http.at(*http)
         at_http.check()
+        addresses = Addresses(at_http, radius or here.settings.radius)
         welcome = _Welcome(here, address, first, newcomer=first_start)
         if forks is None:
-            asyncio.run(_serve_alone(here, node, address, chosen, at_http, welcome))
+            asyncio.run(_serve_alone(here, node, address, chosen, addresses, welcome))
         else:
-            _serve_together(here, node, address, chosen, at_http, workers, forks, welcome)
+            _serve_together(here, node, address, chosen, addresses, workers, forks, welcome)
 
 
 @contextlib.contextmanager
@@ -99,7 +102,7 @@ class _Welcome:
         self._name = None if first or not newcomer else _administrator(here)
         self._fingerprint = host_keys.fingerprint(load_host_key(here.home)) if first else ""
 
-    def say(self, port: int, http: HttpSettings) -> None:
+    def say(self, port: int, addresses: Addresses) -> None:
         shown = _LOCALHOST if self._host in ("", "0.0.0.0", "::") else self._host  # noqa: S104 - not listened on.
         if self._first is not None:
             echo(
@@ -120,8 +123,8 @@ class _Welcome:
             echo(f"  ssh -p {port} {self._name}@{shown}\n")
         listening = f"[{self._host}]" if ":" in self._host else self._host
         echo(f"listening on {listening}:{port}")
-        if http.host:
-            echo(f"listening on {http.url}")
+        for line in addresses.shown:
+            echo(line)
 
 
 def _administrator(here: Installation) -> str:
@@ -132,7 +135,7 @@ def _administrator(here: Installation) -> str:
 
 
 async def _serve_alone(
-    here: Installation, node: str, host: str, port: int, http: HttpSettings, welcome: _Welcome
+    here: Installation, node: str, host: str, port: int, addresses: Addresses, welcome: _Welcome
 ) -> None:
     # A supervisor does not load the app, which takes time and memory.
     serve_until_told = load("tui.cli.serve_worker:serve_until_told")
@@ -149,7 +152,7 @@ async def _serve_alone(
             identity,
             host,
             port,
-            http,
+            addresses,
             telemetry=telemetry,
             ready=lambda server, served: welcome.say(server.port, served),
         )
@@ -160,22 +163,26 @@ def _serve_together(
     node: str,
     host: str,
     port: int,
-    http: HttpSettings,
+    addresses: Addresses,
     workers: int,
     forks: ForkServer,
     welcome: _Welcome,
 ) -> None:
     held = hold_port(host, port)
     shared = int(held[0].getsockname()[1])
+    http, radius = addresses.http, addresses.radius
     if http.host:
         held_for_http = _hold_for_http(http)
         held += held_for_http
         http = http.at(http.host, int(held_for_http[0].getsockname()[1]))
+    if radius[0]:
+        radius = radius[0], _free_for_radius(*radius)
     key = str(here.home.key_file or "")
-    assignment = Assignment(str(here.home.path), key, host, shared, node, workers, (http.host, http.port))
+    at_http = http.host, http.port
+    assignment = Assignment(str(here.home.path), key, host, shared, node, workers, at_http, radius)
     supervisor = Supervisor(here.store, forks, assignment, here.settings.limits, here.settings.metrics_port)
     try:
-        asyncio.run(supervisor.run(lambda: welcome.say(shared, http)))
+        asyncio.run(supervisor.run(lambda: welcome.say(shared, Addresses(http, radius))))
     finally:
         for address in held:
             address.close()
@@ -187,3 +194,16 @@ def _hold_for_http(http: HttpSettings) -> list[socket.socket]:
         return hold_port(http.host, http.port)
     except PortError as error:
         raise HttpSettingsError(f"{error} Choose another address for HTTP with --http.") from None
+
+
+def _free_for_radius(host: str, port: int) -> int:
+    """Return the port that one of the workers will own; a socket held here would take packets from it."""
+    bind = load("data.authserver.radius_listener:bind")
+    try:
+        held: list[socket.socket] = bind(host, port)
+    except OSError as error:
+        raise RadiusPortError(host, port, error) from None
+    free = int(held[0].getsockname()[1])
+    for each in held:
+        each.close()
+    return free

@@ -12,7 +12,7 @@ import email_validator  # noqa: F401
 import phonenumbers  # noqa: F401
 import zxcvbn  # noqa: F401
 
-from data.authserver.http_settings import HttpSettings
+from data.authserver.addresses import Addresses
 from data.delivery.notices import sending
 from data.operations.audit.changes import ChangeFeed
 from data.operations.signin.admission import Session
@@ -43,10 +43,10 @@ async def serve_until_told(
     identity: WorkerIdentity,
     host: str,
     port: int,
-    http: HttpSettings,
+    addresses: Addresses,
     *,
     telemetry: Telemetry,
-    ready: Callable[[Server, HttpSettings], object],
+    ready: Callable[[Server, Addresses], object],
     lifeline: Callable[[], Awaitable[object]] | None = None,
 ) -> None:
     """Serve until SIGTERM, SIGINT, the end of `lifeline` or the loss of the database's file; then drain.
@@ -65,7 +65,7 @@ async def serve_until_told(
     held = None if lifeline is None else asyncio.ensure_future(lifeline())
     if held is not None:
         held.add_done_callback(lambda _ended: stop.set())
-    server = await _start(here, identity, host, port, http, telemetry)
+    server = await _start(here, identity, host, port, addresses, telemetry)
     if here.settings.metrics_port:
         here.store.on_timing = telemetry.metrics.stored
         server.measure(telemetry.metrics)
@@ -76,7 +76,7 @@ async def serve_until_told(
     async with sending(here.store, here.settings.carriers):
         draining = None
         try:
-            async with answering_applications(here, identity, http) as served:
+            async with answering_applications(here, identity, addresses, telemetry.metrics.refused) as served:
                 ready(server, served)
                 await stop.wait()
                 draining = asyncio.ensure_future(server.drain())
@@ -92,7 +92,7 @@ async def _start(
     identity: WorkerIdentity,
     host: str,
     port: int,
-    http: HttpSettings,
+    addresses: Addresses,
     telemetry: Telemetry,
 ) -> Server:
     try:
@@ -104,7 +104,7 @@ async def _start(
             carriers=here.settings.carriers,
             host=host,
             port=port,
-            limits=limits_beside(here, http),
+            limits=limits_beside(here, addresses.http),
             identity=identity,
             algorithms=STRICT if here.settings.strict_algorithms else Algorithms(),
             telemetry=telemetry,
@@ -156,8 +156,8 @@ async def _serve(
         WorkerIdentity(given.worker, given.node, given.index, shared_counters),
         given.host,
         given.port,
-        here.settings.http.at(*given.http),
+        Addresses(here.settings.http.at(*given.http), (given.radius[0], given.radius[1])),
         telemetry=telemetry,
-        ready=lambda _server, _http: pipe.report(READY),
+        ready=lambda _server, _served: pipe.report(READY),
         lifeline=partial(pipe.answer, telemetry.metrics.text),
     )

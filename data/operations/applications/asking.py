@@ -32,13 +32,15 @@ class AskingApplication:
 class VerifyRequest:
     """What an application asks: a typed name and answer, and the question that it answers, if there was one.
 
-    `from_address` is where its user comes from, if the application says so and may be believed.
+    `from_address` is where its user comes from, if the application says so and may be believed. `once` says
+    that the question takes no second answer.
     """
 
     name: str = field(repr=False)
     answer: str = field(repr=False)
     transaction_id: str | None = field(default=None, repr=False)
     from_address: str | None = None
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,10 @@ def answer_challenge(tx: Tx, asking: AskingApplication, request: VerifyRequest) 
     attempt = _attempt(user, origin_of_request(asking, request), challenge.credential)
     if reason := ended_meanwhile(user, attempt):
         return Reject(turn_away(tx, user, attempt, reason).reason)
-    return _decide(tx, application, user, attempt, request.answer, request.transaction_id)
+    verdict = _decide(tx, application, user, attempt, request.answer, request.transaction_id)
+    if request.once and isinstance(verdict, Reject):
+        challenge.delete_instance()
+    return verdict
 
 
 def question(attempt: Attempt, transaction_id: str, said: str = "") -> Challenge:

@@ -13,6 +13,7 @@ from support.http_server import curl, http_server, verify
 from support.mail_server import mail_server
 
 from data.authserver import http_server as tested
+from data.authserver.places import OF_ADDRESS
 from data.delivery.carriers import Carriers, Smtp
 from data.operations.applications import registry
 from data.rules.applications import Asks
@@ -365,7 +366,7 @@ async def test_places_while_users_are_slowed(world, token, ben, monkeypatch):
         theirs = ("-H", "X-Forwarded-For: 203.0.113.7")
         crowd = [
             asyncio.ensure_future(verify(base, portal, *theirs, user=ben, **{"pass": "000000"}))
-            for _ in range(tested.OF_ADDRESS + 1)
+            for _ in range(OF_ADDRESS + 1)
         ]
         done, _ = await asyncio.wait(crowd, return_when=asyncio.FIRST_COMPLETED)
         assert [task.result().status for task in done] == [429]

@@ -21,7 +21,7 @@ from tui.cli.text_tables import echo_json, echo_table, iso
     cls=InAccount,
     epilog=examples(
         "twofold application add portal --http --asks password-then-code",
-        "twofold application add vpn --http --from 10.0.0.5/32 --asks code",
+        "twofold application add vpn --radius --from 10.0.0.5/32 --asks code",
         "twofold application list --json",
     ),
 )
@@ -33,11 +33,12 @@ def application() -> None:
 @application.command(
     epilog=examples(
         "twofold application add portal --http --asks password-then-code",
-        'twofold application add vpn --http --from 10.0.0.5/32 --asks code --practice "Clinic North"',
+        'twofold application add vpn --radius --from 10.0.0.5/32 --asks code --practice "Clinic North"',
     )
 )
 @click.argument("name")
-@click.option("--http", "protocol", flag_value=Protocol.HTTP.value, required=True, help="It asks over HTTP.")
+@click.option("--http", "protocol", flag_value=Protocol.HTTP.value, help="It asks over HTTP.")
+@click.option("--radius", "protocol", flag_value=Protocol.RADIUS.value, help="It asks by RADIUS.")
 @click.option(
     "--asks",
     type=click.Choice([asks.value for asks in Asks]),
@@ -65,22 +66,30 @@ def application() -> None:
     is_flag=True,
     help="With --asks code: it may have codes sent by text message and e-mail.",
 )
+@click.option(
+    "--lenient",
+    is_flag=True,
+    help="With --radius: take packets without Message-Authenticator too. Their answers can be forged.",
+)
 @changes
 @act
 def add(
     here: Caller,
     name: str,
-    protocol: str,
+    protocol: str | None,
     asks: str,
     networks: tuple[str, ...],
     practices: tuple[str, ...],
     accept_without_2fa: bool,
     may_send: bool,
+    lenient: bool,
 ) -> None:
-    """Add an application, and print its token once, as the last word.
+    """Add an application, and print its token or secret once, as the last word.
 
     Give --from and --practice once for each network and practice.
     """
+    if protocol is None:
+        raise click.UsageError("Say how it asks: --http or --radius.")
     new = NewApplication(
         name,
         Protocol(protocol),
@@ -89,6 +98,7 @@ def add(
         practices,
         accept_without_2fa=accept_without_2fa,
         may_send=may_send,
+        lenient=lenient,
     )
     made = confirmed(here.run(registry.add_application, new))
     echo(wording.added(made))
@@ -120,7 +130,7 @@ def list_applications(here: Caller, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @act
 def show(here: Caller, name: str, as_json: bool) -> None:
-    """Show an application, without its token."""
+    """Show an application, without its token or secret."""
     row = _row(here, name)
     if as_json:
         echo_json(_as_json(row))
@@ -130,12 +140,14 @@ def show(here: Caller, name: str, as_json: bool) -> None:
 
 
 @for_members()
-@application.command(short_help="Make a new token.", epilog=examples("twofold application rotate vpn --yes"))
+@application.command(
+    short_help="Make a new token or secret.", epilog=examples("twofold application rotate vpn --yes")
+)
 @click.argument("name")
 @asks_first
 @act
 def rotate(here: Caller, name: str) -> None:
-    """Make a new token, and print it once, as the last word. The one before it stops working at once."""
+    """Make a new token or secret, and print it once, as the last word. The one before it stops working."""
     confirm(wording.rotate(_row_to_change(here, name)))
     made = confirmed(here.run(registry.rotate_secret, name))
     echo(wording.rotated(made))
@@ -150,7 +162,7 @@ def rotate(here: Caller, name: str) -> None:
 @asks_first
 @act
 def disable(here: Caller, name: str) -> Done | RefusedOrStale:
-    """Stop answering an application; its token and settings stay."""
+    """Stop answering an application; its token or secret and its settings stay."""
     row = _row_to_change(here, name)
     if row.state is not State.DISABLED:
         confirm(wording.disable(row))
@@ -175,7 +187,7 @@ def enable(here: Caller, name: str) -> Done | RefusedOrStale:
 @asks_first
 @act
 def remove(here: Caller, name: str) -> Done | RefusedOrStale:
-    """Remove an application and its token."""
+    """Remove an application and its token or secret."""
     confirm(wording.remove(_row_to_change(here, name)))
     return here.run(registry.remove_application, name)
 
@@ -207,6 +219,7 @@ def _as_json(row: ApplicationRow) -> dict[str, object]:
         "practices": list(row.practices),
         "accept_without_2fa": row.accept_without_2fa,
         "may_send": row.may_send,
+        "lenient": row.lenient,
         "created_at": iso(row.created_at),
         "rotated_at": iso(row.rotated_at),
         "suspended_at": iso(row.suspended_at),

@@ -48,19 +48,29 @@ _HOME_OF_MAKE: Final = ".twofold"
     help="Where other applications ask over HTTP, instead of the address in twofold.toml. "
     "See: twofold help http",
 )
+@click.option(
+    "--radius",
+    metavar="HOST:PORT",
+    help="Where other applications ask by RADIUS, instead of the address in twofold.toml. "
+    "See: twofold help radius",
+)
 @click.pass_obj
 def serve(
-    home: Home, host: str | None, port: int | None, first_start: bool, workers: int | None, http: str | None
+    home: Home,
+    host: str | None,
+    port: int | None,
+    first_start: bool,
+    workers: int | None,
+    http: str | None,
+    radius: str | None,
 ) -> None:
     """Serve the app over SSH until stopped.
 
-    Prints `listening on HOST:PORT` when all workers are ready, then a line for HTTP if that is served.
-    A worker that dies is restarted. SIGTERM and
-    Ctrl-C stop the server: it accepts no new connections, warns open sessions, then closes them.
+    Prints `listening on HOST:PORT` when all workers are ready, then a line each for HTTP and RADIUS
+    if they are served. A worker that dies is restarted. SIGTERM and Ctrl-C stop the server: it accepts
+    no new connections, warns open sessions, then closes them.
     """
-    listen = None if http is None else parse_listen(http)
-    if http is not None and listen is None:
-        raise click.BadParameter("Write an address and a port, such as 127.0.0.1:8443.", param_hint="--http")
+    at_http, at_radius = _address(http, "--http", 8443), _address(radius, "--radius", 1812)
     if home.initialised or not first_start:
         home.check()
         home.check_owner()
@@ -78,9 +88,27 @@ def serve(
             ending.callback(forks.close)
         try:
             serve_node = load("tui.cli.serve_node:serve_node")
-            serve_node(home, host, port, count, forks, files=files, first_start=first_start, http=listen)
+            serve_node(
+                home,
+                host,
+                port,
+                count,
+                forks,
+                files=files,
+                first_start=first_start,
+                http=at_http,
+                radius=at_radius,
+            )
         except PortError as error:
             raise click.ClickException(f"{error} {_other_port(home)}") from None
+
+
+def _address(typed: str | None, option: str, port: int) -> tuple[str, int] | None:
+    """Read the address that an option names, if it was given."""
+    listen = None if typed is None else parse_listen(typed)
+    if typed is not None and listen is None:
+        raise click.BadParameter(f"Write an address and a port, such as 127.0.0.1:{port}.", param_hint=option)
+    return listen
 
 
 def _cores() -> int:
