@@ -70,7 +70,7 @@ async def hoard(clinic: Clinic, key: Ed25519PrivateKey, times: int, held: contex
 
 async def ben_comes_and_goes(clinic: Clinic, key: Path) -> None:
     terminal = await clinic.connect("ben", key=key)
-    await terminal.expect_on_screen("My profile")
+    await terminal.expect_on_screen("1 M")
     await sign_out(terminal)
 
 

@@ -115,7 +115,7 @@ async def test_sessions_of_a_dead_node(clinic: Clinic, node: Clinic, postgresql:
         await host.serve("--workers", "2")
         host.known_hosts()
         terminals.append(await host.connect("ben", key=key))
-        await terminals[-1].expect_on_screen("My profile")
+        await terminals[-1].expect_on_screen("1 M")
 
     for pid in with_descendants(node.server.pid):
         os.kill(pid, signal.SIGKILL)

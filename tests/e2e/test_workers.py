@@ -79,7 +79,7 @@ def scrape(port: int) -> dict[str, dict[str, float]]:
 
 async def sign_in(clinic: Clinic, key: Path) -> TerminalProgram:
     terminal = await clinic.connect("ben", key=key)
-    await terminal.expect_on_screen("My profile")
+    await terminal.expect_on_screen("1 M")
     return terminal
 
 
