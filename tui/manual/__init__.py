@@ -12,7 +12,15 @@ from itertools import zip_longest
 
 ORDER = (
     *("signing-in", "enrolling", "lost-phone", "overview", "administering-people", "policy", "roles", "keys"),
-    *("commands", "commands-over-ssh", "recipes", "delivery", "several-nodes", "backup-and-restore"),
+    *(
+        "commands",
+        "commands-over-ssh",
+        "plain-mode",
+        "recipes",
+        "delivery",
+        "several-nodes",
+        "backup-and-restore",
+    ),
     *("cryptographic-keys", "audit-log", "applications", "http", "operating", "security", "troubleshooting"),
     *("performance", "architecture"),
 )
