@@ -17,7 +17,7 @@ async def test_it_is_chosen_on_the_profile_and_from_the_help_of_every_screen(wor
     async with opened(world, "admin") as person:
         await person.sees("Overview")
         await person.presses("question_mark")
-        await person.sees("Plain mode: text only, for screen readers")
+        await person.sees("Plain mode: static text")
     async with opened(world, "anna") as person:
         await person.sees("How it works")
         await person.presses("full_stop", "up", "enter")

@@ -160,7 +160,7 @@ class MainScreen(ActingScreen[None]):
         Act.SESSIONS.binding("go('sessions')", show=False),
         Act.APPLICATIONS.binding("go('applications')", show=False),
         Act.SIGN_OUT.binding(),
-        Act.PLAIN_MODE.binding(tooltip="Plain mode: text only, for screen readers", show=False),
+        Act.PLAIN_MODE.binding(tooltip="Plain mode: static text", show=False),
     ]
 
     def body(self) -> Iterator[Widget]:
