@@ -491,13 +491,12 @@ def counted_users() -> set[tuple[object, ...]]:
 
 
 def counted_grace() -> set[tuple[object, ...]]:
-    """Count the free users of every account and practice by when their days of grace begin."""
-    groups: Counter[tuple[int, int, datetime]] = Counter()
-    for user in models.User.select().where(
-        (models.User.standing == "free") & (models.User.grace_from > NEVER)
-    ):
-        for practice in (0, user.practice_id):
-            groups[user.account_id, practice, user.grace_from] += 1
+    """Count the free users of every account and practice by when their grace begins, in microseconds."""
+    groups: Counter[tuple[int, int, int]] = Counter()
+    for user in _rows_of(models.User):
+        if user["standing"] == "free" and user["grace_from"] > models.microseconds(NEVER):
+            for practice in (0, user["practice_id"]):
+                groups[user["account_id"], practice, user["grace_from"]] += 1
     return {(*group, count) for group, count in groups.items()}
 
 
@@ -510,7 +509,8 @@ def lags() -> list[object]:
     wrong += orders ^ {tuple(row.values()) for row in _rows_of(models.LastSignin)}
     counts = {tuple(row.values()) for row in _rows_of(models.UserCount)}
     wrong += counted_users() ^ {row for row in counts if any(row[3:])}
-    wrong += counted_grace() ^ {row for row in models.GraceCount.select().tuples() if row[3]}
+    spared = {tuple(row.values()) for row in _rows_of(models.GraceCount)}
+    wrong += counted_grace() ^ {row for row in spared if row[3]}
     wrong += _wrong_words(models.UserWord, users)
     wrong += _wrong_words(models.PracticeWord, _rows_of(models.Practice))
     return wrong
