@@ -20,6 +20,7 @@ from pyrad.packet import (
 )
 
 from data.operations.applications.radius_clients import RadiusClient
+from data.rules.applications import ReplyAttribute
 from data.rules.safe_text import safe
 
 MOST_BYTES: Final = 4_096
@@ -32,6 +33,8 @@ _SIGNATURE_BYTES: Final = 16
 
 USER_NAME, USER_PASSWORD, CHAP_PASSWORD, REPLY_MESSAGE, STATE = 1, 2, 3, 18, 24
 VENDOR, CALLING_STATION, PROXY_STATE, PROMPT, EAP_MESSAGE, MESSAGE_AUTHENTICATOR = 26, 31, 33, 76, 79, 80
+NUMBERS: Final = {ReplyAttribute.FILTER_ID.value: 11, ReplyAttribute.CLASS.value: 25}
+"""The numbers of what is told of users."""
 _MICROSOFT: Final = (311).to_bytes(4)
 _NO_ECHO: Final = (0).to_bytes(4)
 _EAP_FAILURE: Final = 4

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-from data.rules.domain_types import Application
+from data.rules.domain_types import Application, Role
 from data.rules.totp import DIGITS
 
 Network = IPv4Network | IPv6Network
@@ -25,6 +25,8 @@ ANSWER_LIMIT = 2_048
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 """The networks of an application that none were named for."""
 MOST_NETWORKS = 32
+ATTRIBUTE_LIMIT = 128
+"""Bytes of each value that RADIUS tells of a user."""
 GUESSED_USERS = 10
 """Users whose codes were wrong within `GUESSING_MINUTES` that suspend an application."""
 GUESSING_MINUTES = 10
@@ -73,13 +75,49 @@ class Asks(StrEnum):
         }[self]
 
 
+class ReplyAttribute(StrEnum):
+    """What RADIUS can tell of a user who may sign in (RFC 2865 sections 5.11 and 5.25)."""
+
+    FILTER_ID = "Filter-Id"
+    CLASS = "Class"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A value that RADIUS tells of users who hold a role, are in a practice, or of all if neither is set."""
+
+    attribute: ReplyAttribute
+    value: str
+    role: Role | None = None
+    practice: str | None = None
+
+    @property
+    def text(self) -> str:
+        """This as `parse_told` reads it."""
+        who = f"role:{self.role}" if self.role else f"practice:{self.practice}" if self.practice else "all"
+        return f"{who}={self.value}"
+
+
+def parse_told(attribute: ReplyAttribute, typed: str) -> Told | None:
+    """Read `role:support=VALUE`, `practice:NAME=VALUE` or `all=VALUE`; None for anything else."""
+    who, _, value = typed.partition("=")
+    kind, _, name = who.strip().partition(":")
+    if not 0 < len(value.encode("utf-8", "replace")) <= ATTRIBUTE_LIMIT or not value.isprintable():
+        return None
+    if kind == "role" and name in {role.value for role in Role}:
+        return Told(attribute, value, role=Role(name))
+    if kind == "practice" and name:
+        return Told(attribute, value, practice=name)
+    return Told(attribute, value) if who.strip() == "all" else None
+
+
 @dataclass(frozen=True, slots=True)
 class NewApplication:
     """An application to be added; without `networks` it asks from loopback, without `practices` for all.
 
     `accept_without_2fa` says that users are accepted by their password alone where the rules ask for no code,
     `may_send` that it may have codes sent to users whose password it has checked itself, and `lenient` that
-    its packets need no Message-Authenticator.
+    its packets need no Message-Authenticator. `told` is what RADIUS tells it of users who may sign in.
     """
 
     name: str
@@ -90,6 +128,7 @@ class NewApplication:
     accept_without_2fa: bool = False
     may_send: bool = False
     lenient: bool = False
+    told: tuple[Told, ...] = ()
 
 
 def fold_name(typed: str) -> str | None:
@@ -111,10 +150,10 @@ def why_not(new: NewApplication) -> str | None:
         return (
             "Codes are sent after the password anyway. Only an application with --asks code needs --may-send."
         )
-    if new.lenient and new.protocol is not Protocol.RADIUS:
-        return "Only RADIUS has a Message-Authenticator that an application can leave out."
-    if len(new.networks) > MOST_NETWORKS:
-        return f"An application asks from at most {MOST_NETWORKS} networks."
+    if (new.lenient or new.told) and new.protocol is not Protocol.RADIUS:
+        return "Only RADIUS has a Message-Authenticator to leave out, and a Filter-Id and a Class."
+    if len(new.networks) > MOST_NETWORKS or len(new.told) > MOST_NETWORKS:
+        return f"An application has at most {MOST_NETWORKS} networks, and as many attributes."
     return None
 
 

@@ -689,7 +689,9 @@ class Application(_Table):
 
     `token_hash` identifies it over HTTP; `sealed_secret` is what RADIUS shares with it. `networks` are those
     that it asks from, separated by spaces. `all_practices` says that it serves the whole account, otherwise
-    it serves those in `ApplicationPractice`. `suspended_at` is when it was found guessing codes.
+    it serves those in `ApplicationPractice`. `attributes` is what RADIUS tells of its users, in JSON: lists
+    of a name, a value, a role or null, and a practice's ID or null. `suspended_at` is when it was found
+    guessing codes.
     """
 
     account_id: int
@@ -710,6 +712,7 @@ class Application(_Table):
     created_at = moment_field()
     rotated_at = moment_field()
     suspended_at = optional_moment_field()
+    attributes = TextField(default="[]")
 
 
 class ApplicationPractice(_Table):

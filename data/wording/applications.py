@@ -30,6 +30,7 @@ def facts(row: ApplicationRow) -> list[tuple[str, str]]:
         ("Without 2FA", "accepted by their password" if row.accept_without_2fa else "rejected"),
         *([("May send", "yes: codes by text message and e-mail")] if row.may_send else []),
         *([("Lenient", "yes: its packets need no Message-Authenticator")] if row.lenient else []),
+        *((each.attribute.value, each.text) for each in row.told),
         ("Added", moment(row.created_at)),
         (row.protocol.secret.capitalize(), f"made {moment(row.rotated_at)}"),
     ]

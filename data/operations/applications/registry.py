@@ -1,6 +1,7 @@
 """The applications of an account: adding, listing, enabling, disabling and removing them."""
 
 import base64
+import json
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -14,8 +15,9 @@ from data.operations.results import Denied, Done
 from data.operations.secret_sealing import seal_at
 from data.operations.users.practices import NO_SUCH_PRACTICE, find_practice
 from data.rules import applications as rules
-from data.rules.applications import Asks, NewApplication, Protocol, token_hash
+from data.rules.applications import Asks, NewApplication, Protocol, ReplyAttribute, Told, token_hash
 from data.rules.audit_events import Event
+from data.rules.domain_types import Role
 from data.rules.permissions import Action, SensitiveAction
 from data.storage import models
 from data.store import Tx
@@ -52,6 +54,7 @@ class ApplicationRow:
     accept_without_2fa: bool
     may_send: bool
     lenient: bool
+    told: tuple[Told, ...]
     created_at: datetime
     rotated_at: datetime
     suspended_at: datetime | None
@@ -110,6 +113,7 @@ def add_application(acting: Acting, new: NewApplication) -> NewSecret | Denied:
         accept_without_2fa=checked.accept_without_2fa,
         may_send=checked.may_send,
         lenient=checked.lenient,
+        attributes=_written(acting, checked.told),
         enabled=True,
         created_at=now,
         rotated_at=now,
@@ -129,6 +133,7 @@ def add_application(acting: Acting, new: NewApplication) -> NewSecret | Denied:
         accept_without_2fa=checked.accept_without_2fa,
         may_send=checked.may_send,
         lenient=checked.lenient,
+        told=", ".join(f"{each.attribute}: {each.text}" for each in checked.told),
     )
     return _give_secret(acting.tx, table.get_by_id(application_id))
 
@@ -202,19 +207,18 @@ def _checked(acting: Acting, new: NewApplication) -> NewApplication | Denied:
             typed = text[: rules.TYPED_LIMIT]
             return Denied(f"{typed} is not a network. Write an address, or a network such as 10.0.0.0/24.")
         networks.append(network)
-    practices: list[str] = []
-    for text in new.practices:
-        practice = find_practice(acting, text)
-        if practice is None:
-            return NO_SUCH_PRACTICE
-        practices.append(practice.name)
+    of_told = [each.practice for each in new.told if each.practice]
+    practices = [find_practice(acting, text) for text in (*new.practices, *of_told)]
+    if not all(practices):
+        return NO_SUCH_PRACTICE
+    served = [practice.name for practice in practices[: len(new.practices)] if practice]
     if models.Application.select().where(models.Application.name == name).exists():
         return Denied(f"The name {name} is taken. Choose another one.")
     return replace(
         new,
         name=name,
         networks=tuple(dict.fromkeys(networks)),
-        practices=tuple(dict.fromkeys(practices)),
+        practices=tuple(dict.fromkeys(served)),
     )
 
 
@@ -229,6 +233,28 @@ def _give_secret(tx: Tx, application: models.Application) -> NewSecret:
     )
     models.Application.update(kept).where(models.Application.id == application.id).execute()
     return NewSecret(application.name, protocol, secret)
+
+
+def _written(acting: Acting, told: tuple[Told, ...]) -> str:
+    """Write what is told of users; a practice is kept by its ID, so that it can be renamed."""
+    practices = {each.practice: find_practice(acting, each.practice) for each in told if each.practice}
+    ids = {name: practice.id for name, practice in practices.items() if practice is not None}
+    return json.dumps(
+        [[each.attribute, each.value, each.role, ids.get(each.practice or "")] for each in told]
+    )
+
+
+def _read(attributes: str) -> tuple[Told, ...]:
+    """Read what is told of users; of a practice that was removed, nothing is told any more."""
+    written = json.loads(attributes)
+    ids = [practice_id for *_, practice_id in written if practice_id is not None]
+    table = models.Practice
+    names = {row.id: row.name for row in table.select().where(table.id.in_(ids))} if ids else {}
+    return tuple(
+        Told(ReplyAttribute(name), value, Role(role) if role else None, names.get(practice_id))
+        for name, value, role, practice_id in written
+        if practice_id is None or practice_id in names
+    )
 
 
 def _find(acting: Acting, name: str) -> models.Application | None:
@@ -263,6 +289,7 @@ def _row(row: models.Application) -> ApplicationRow:
         accept_without_2fa=row.accept_without_2fa,
         may_send=row.may_send,
         lenient=row.lenient,
+        told=_read(row.attributes),
         created_at=row.created_at,
         rotated_at=row.rotated_at,
         suspended_at=row.suspended_at,

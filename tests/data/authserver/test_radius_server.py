@@ -18,7 +18,9 @@ from support.radius import (
 
 from data.authserver import radius_server as tested
 from data.operations.applications import registry
-from data.rules.applications import Asks
+from data.operations.users import practices
+from data.rules.applications import Asks, ReplyAttribute, Told
+from data.rules.domain_types import Role
 
 pytestmark = pytest.mark.only_on("sqlite")
 SIGNED = {"Message_Authenticator": "0x00"}
@@ -167,6 +169,41 @@ async def test_answers_kept_are_bounded(world, monkeypatch, caplog):
         assert "application.answered" not in caplog.messages
         await client.ask(sent[0])
         assert "application.answered" in caplog.messages
+
+
+@pytest.mark.feature("radius")
+async def test_attributes_by_role_and_practice(world):
+    """Only who is accepted has them told, and each hears what its user is."""
+    world.run(practices.add_practice, OPERATOR, "North")
+    for name, roles in (("ben", ()), ("eva", (Role.SUPPORT,)), ("max", ())):
+        world.enrol(world.user(name, *roles))
+    world.run(practices.move_user, OPERATOR, "max", "North")
+    world.clock.forward(minutes=2)
+    told = (
+        Told(ReplyAttribute.CLASS, "staff"),
+        Told(ReplyAttribute.FILTER_ID, "helpdesk", role=Role.SUPPORT),
+        Told(ReplyAttribute.FILTER_ID, "north", practice="north"),
+    )
+    secret = add_client(world, told=told)
+    world.run(practices.rename_practice, OPERATOR, "North", "Far North")
+    async with radius_server(world) as server:
+        client = Client(server.port)
+
+        async def found(name: str, answer: str) -> tuple[object, object]:
+            sent = request(secret, a1=name.encode(), password=answer)
+            answered = verified(await client.ask(sent), sent, secret)
+            return answered.get(25), answered.get(11)
+
+        assert await found("ben", world.code("ben")) == ([b"staff"], None)
+        assert await found("eva", world.code("eva")) == ([b"staff"], [b"helpdesk"])
+        assert await found("max", world.code("max")) == ([b"staff"], [b"north"])
+        assert await found("max", world.code("max")) == (None, None)
+    (row,) = world.run(registry.list_applications, OPERATOR).rows
+    assert [each.text for each in row.told] == [
+        "all=staff",
+        "role:support=helpdesk",
+        "practice:Far North=north",
+    ]
 
 
 @pytest.mark.feature("radius")

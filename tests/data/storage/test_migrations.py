@@ -21,6 +21,7 @@ COUNTED = "0031_kept_counts"
 EXPIRING = "0036_temporary_codes"
 PLACES = "0037_known_places"
 PLAIN = "0043_plain_mode"
+ATTRIBUTES = "0044_radius_attributes"
 DAY = 86_400_000_000
 TODAY = int(time.time()) * 1_000_000 // DAY
 
@@ -226,3 +227,18 @@ def test_users_of_before_do_not_prefer_the_plain_mode(tmp_path, monkeypatch, ser
         assert migrate(older)[0] == PLAIN
         models.database.initialize(older)
         assert {user.plain for user in models.User.select()} == {False}
+
+
+def test_applications_of_before_are_told_nothing(tmp_path, monkeypatch, server):
+    older = older_than(ATTRIBUTES, tmp_path, monkeypatch, server)
+    with older.connection_context():
+        add_counted(older)
+        older.execute_sql(
+            "INSERT INTO application (account_id, name, protocol, asks, networks, all_practices, "
+            "accept_without_2fa, may_send, lenient, enabled, created_at, rotated_at) "
+            "SELECT min(id), 'vpn', 'radius', 'code', '10.0.0.5/32', true, false, false, false, true, 0, 0 "
+            "FROM account"
+        )
+        assert migrate(older)[0] == ATTRIBUTES
+        models.database.initialize(older)
+        assert [each.attributes for each in models.Application.select()] == ["[]"]

@@ -55,6 +55,29 @@ def test_shown_and_listed(clinic):
     assert "Without 2FA   accepted by their password\n" in said
 
 
+@pytest.mark.feature("applications-managed", "radius")
+def test_radius(clinic):
+    """Its secret is the last word too; what it is told of users is shown as it was typed."""
+    add = ("application", "add", "vpn", "--radius", "--from", "10.0.0.5/32", "--asks", "code")
+    added = clinic(*add, "--lenient", "--class", "all=OU=Staff", "--filter-id", "practice:main=main")
+    assert re.fullmatch(r"Application vpn added\.\nSecret: [A-Za-z0-9_-]{32}\n", added.out)
+    (vpn,) = json.loads(clinic("application", "list", "--json").out)
+    assert (vpn["protocol"], vpn["lenient"]) == ("radius", True)
+    assert [(each["attribute"], each["value"], each["practice"]) for each in vpn["attributes"]] == [
+        ("Filter-Id", "main", "Main"),
+        ("Class", "OU=Staff", None),
+    ]
+    said = clinic("application", "show", "vpn").out
+    assert "Lenient       yes: its packets need no Message-Authenticator\n" in said
+    assert "Class         all=OU=Staff\n" in said
+    assert "Applications whose packets need no Message-Authenticator: vpn." in clinic("doctor").out
+    for wrong in (("--class", "staff"), ("--class", "role:boss=x"), ("--class", "all=")):
+        refused = clinic("application", "add", "other", *add[3:], *wrong)
+        assert (refused.status, "Write all=VALUE" in refused.err) == (2, True)
+    neither = clinic("application", "add", "other", "--asks", "code")
+    assert (neither.status, "Say how it asks: --http or --radius." in neither.err) == (2, True)
+
+
 @pytest.mark.feature("applications-managed")
 def test_disabled_enabled_and_removed(clinic):
     clinic(*ADD)

@@ -5,7 +5,7 @@ import click
 from data.operations.applications import registry
 from data.operations.applications.registry import ApplicationRow, NewSecret, State
 from data.operations.results import Done, RefusedOrStale
-from data.rules.applications import Asks, NewApplication, Protocol
+from data.rules.applications import Asks, NewApplication, Protocol, ReplyAttribute, Told, parse_told
 from data.rules.safe_text import safe
 from data.wording import applications as wording
 from tui.cli.caller import Caller
@@ -71,6 +71,13 @@ def application() -> None:
     is_flag=True,
     help="With --radius: take packets without Message-Authenticator too. Their answers can be forged.",
 )
+@click.option(
+    "--filter-id",
+    metavar="WHO=VALUE",
+    multiple=True,
+    help="With --radius: the Filter-Id told of accepted users. WHO is all, role:ROLE or practice:NAME.",
+)
+@click.option("--class", "classes", metavar="WHO=VALUE", multiple=True, help="The same for Class.")
 @changes
 @act
 def add(
@@ -83,10 +90,12 @@ def add(
     accept_without_2fa: bool,
     may_send: bool,
     lenient: bool,
+    filter_id: tuple[str, ...],
+    classes: tuple[str, ...],
 ) -> None:
     """Add an application, and print its token or secret once, as the last word.
 
-    Give --from and --practice once for each network and practice.
+    Give --from, --practice, --filter-id and --class once for each network, practice and value.
     """
     if protocol is None:
         raise click.UsageError("Say how it asks: --http or --radius.")
@@ -99,6 +108,10 @@ def add(
         accept_without_2fa=accept_without_2fa,
         may_send=may_send,
         lenient=lenient,
+        told=(
+            *_told(ReplyAttribute.FILTER_ID, filter_id, "--filter-id"),
+            *_told(ReplyAttribute.CLASS, classes, "--class"),
+        ),
     )
     made = confirmed(here.run(registry.add_application, new))
     echo(wording.added(made))
@@ -204,6 +217,16 @@ def _row_to_change(here: Caller, name: str) -> ApplicationRow:
     return _row(here, name)
 
 
+def _told(attribute: ReplyAttribute, typed: tuple[str, ...], option: str) -> list[Told]:
+    told = [parse_told(attribute, each) for each in typed]
+    known = [each for each in told if each is not None]
+    if len(known) < len(told):
+        raise click.BadParameter(
+            "Write all=VALUE, role:support=VALUE or practice:NAME=VALUE.", param_hint=option
+        )
+    return known
+
+
 def _show_once(made: NewSecret) -> None:
     echo(f"{made.protocol.secret.capitalize()}: {made.secret}")
 
@@ -220,6 +243,15 @@ def _as_json(row: ApplicationRow) -> dict[str, object]:
         "accept_without_2fa": row.accept_without_2fa,
         "may_send": row.may_send,
         "lenient": row.lenient,
+        "attributes": [
+            {
+                "attribute": each.attribute.value,
+                "value": each.value,
+                "role": each.role and each.role.value,
+                "practice": each.practice,
+            }
+            for each in row.told
+        ],
         "created_at": iso(row.created_at),
         "rotated_at": iso(row.rotated_at),
         "suspended_at": iso(row.suspended_at),
