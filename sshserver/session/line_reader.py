@@ -4,6 +4,7 @@ import asyncio
 import re
 import textwrap
 from codecs import getincrementaldecoder
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ from sshserver.terminal.capabilities import is_usable
 from sshserver.terminal.sequences import ESC, SequenceReader
 
 _INTERRUPT: Final = "\x03"
-_TYPED_AHEAD: Final = 4096
-"""Characters that may be typed before a question asks for them; more is dropped, but for Ctrl+C."""
+_TYPED_AHEAD: Final = 65536
+"""Characters that may wait for a question to ask for them; above, nothing more is read, not even Ctrl+C."""
 _HISTORY: Final = 200
 _PIECE: Final = re.compile(r"[\x01-\x1f\x7f]|[^\x00-\x1f\x7f]+")
 """A key, or text; what keeps a connection alive (NUL) is neither."""
@@ -62,8 +63,10 @@ class LineReader:
         self._paused = False
         self._decode = getincrementaldecoder("utf-8")("replace").decode
         self._sequences = SequenceReader()
-        self._waiting: list[str] = []
+        self._waiting: deque[str] = deque()
         """On a terminal the pieces that were typed ahead; without one a single text."""
+        self._ahead = 0
+        """How many characters wait."""
         self._after_return = False
         self._over = False
         self._question: _Question | None = None
@@ -100,7 +103,7 @@ class LineReader:
         if self._has_terminal:
             self._type(text)
         elif text and not self._over:
-            self._waiting = ["".join([*self._waiting, text])]
+            self._put("".join([*self._taken(), text]))
         self._go_on()
 
     def end(self) -> None:
@@ -110,7 +113,7 @@ class LineReader:
 
     def stop(self) -> None:
         """End the input at once: the session is over."""
-        self._waiting.clear()
+        self._taken()
         self.end()
 
     def resize(self, columns: int) -> None:
@@ -158,11 +161,22 @@ class LineReader:
         if is_second_half:
             return
         if piece == _INTERRUPT and self._question is None:
-            self._waiting.clear()
+            self._taken()
             self._show("^C\n")
             self._interrupt()
-        elif sum(map(len, self._waiting)) + len(piece) <= _TYPED_AHEAD or self._question is not None:
-            self._waiting.append(piece)
+        else:
+            self._put(piece)
+
+    def _put(self, text: str) -> None:
+        self._waiting.append(text)
+        self._ahead += len(text)
+
+    def _taken(self) -> list[str]:
+        """Take all that waits."""
+        taken = [*self._waiting]
+        self._waiting.clear()
+        self._ahead = 0
+        return taken
 
     def _go_on(self) -> None:
         """Answer the present question with what waits, as far as that goes."""
@@ -171,13 +185,14 @@ class LineReader:
             line = self._edited(question) if question.editor is not None else self._next_line(question)
             if line is not None or self._over:
                 self._answer(question, EOFError() if line is None else line)
-        if not self._has_terminal:
-            self._pause_if_full()
+        self._pause_if_full()
 
     def _edited(self, question: _Question) -> str | BaseException | None:
         editor = question.editor
         while editor is not None and self._waiting and not editor.is_done:
-            editor.type(self._waiting.pop(0))
+            piece = self._waiting.popleft()
+            self._ahead -= len(piece)
+            editor.type(piece)
         if editor is None or not editor.is_done:
             return None
         if editor.answer is None:
@@ -188,15 +203,16 @@ class LineReader:
 
     def _next_line(self, question: _Question) -> str | BaseException | None:
         """Take a line from the input; its last one may have no end."""
-        text = "".join(self._waiting)
+        text = "".join(self._taken())
         line, end, rest = text.partition("\n")
         if len(line) > LONGEST_LINE:
             self._show(f"\n{_LINE_TOO_LONG}\n")
-            self._waiting, self._over = [], True
+            self._over = True
             return EOFError()
         if not end and not (self._over and line):
+            self._put(text)
             return None
-        self._waiting = [rest] if rest else []
+        self._put(rest)
         if question.prompt:
             self._show("\n")
         return line.removesuffix("\r")
@@ -209,7 +225,7 @@ class LineReader:
             question.answer.set_exception(line)
 
     def _pause_if_full(self) -> None:
-        is_full = sum(map(len, self._waiting)) > _TYPED_AHEAD and not self._over
+        is_full = self._ahead > _TYPED_AHEAD and not self._over
         if is_full is not self._paused:
             self._paused = is_full
             self._pause(is_full)
