@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import asyncssh
@@ -13,10 +14,12 @@ from support.ssh_server import Running, connect, running_server
 from support.ssh_users import OPERATOR, PASSWORD, People, open_people
 
 from data.delivery.carriers import Carriers
+from data.operations.signin.temporary_codes import issue_temporary_code
 from data.operations.users import factor_administration, lifecycle, role_grants
 from data.operations.users.lifecycle import NewUser
 from data.rules import totp
 from data.rules.domain_types import Role
+from data.storage import models
 from sshserver.auth_backend import StoreBackend
 from tui.cli.member_commands import MemberCommands
 
@@ -206,6 +209,32 @@ async def test_ctrl_c_stops_the_command_and_not_the_session(people, running):
         assert "Imported 1 user" in imported
         assert "Name: eve" not in await anna.answers("user list\r")
     assert "\x1b" not in anna.all
+
+
+@pytest.mark.feature("plain-newcomer")
+async def test_a_phone_is_replaced_after_a_temporary_code(people, running):
+    """It is offered at once, and so are recovery codes again that nobody said were saved."""
+    await people.add("gina")
+    user, tomorrow = await people.user("gina"), people.clock.now + timedelta(days=1)
+    code = await people.store.run(lambda tx: issue_temporary_code(tx, user.id, tomorrow))
+    connection, _ = await connect(running.port, "gina", [PASSWORD, code])
+    async with connection:
+        gina = Prompt(await connection.create_process(term_type="dumb", term_size=(40, 24)))
+        await gina.shows("Replace the phone? [y/N]: ")
+        shown = await gina.answers("y\r", "Code: ")
+        await gina.answers(f"{code_of(people, shown)}\r")
+        assert "2FA is on, by authenticator app" in gina.all
+    await people.store.run(
+        lambda _tx: models.User.update(recovery_saved=False).where(models.User.name == "gina").execute()
+    )
+    people.clock.forward(60)
+    secret = KEY.findall(shown)[-1]
+    connection, _ = await connect(running.port, "gina", [PASSWORD, code_of(people, secret)])
+    async with connection:
+        gina = Prompt(await connection.create_process(term_type="dumb", term_size=(40, 24)))
+        assert "These replace them." in " ".join((await gina.shows("saved them: ")).split())
+        assert "Recovery codes saved." in await gina.answers("y\r")
+        assert "\x1b" not in gina.all
 
 
 async def test_a_session_that_ends_soon_says_so(people, running):

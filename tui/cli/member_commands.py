@@ -66,7 +66,8 @@ class MemberCommands:
         """Run a command in this thread; a reader who is gone is told nothing."""
         try:
             with using(streams):
-                tell_days_left(caller, session)
+                if tuple(arguments) != PLAIN_MODE:  # It tells what is to be told by itself.
+                    tell_days_left(caller, session)
                 return outcome(lambda: invoke(self._root, PROGRAM, caller, arguments), words_for_member)
         except (BrokenPipeError, KeyboardInterrupt):
             return _FAILED

@@ -90,10 +90,16 @@ def _tell_first(here: Caller, session: Session) -> None:
         tell(wording.REPLACES_UNSAVED_CODES, err=True)
         show_recovery_codes(here, unsaved.recovery_codes)
     tell_days_left(here, session)
-    if session.temporary_code:
-        mine = confirmed(here.run(user_summaries.my_profile)).detail
-        if any(factor.method.is_on_phone for factor in mine.factors):
-            tell(f"{LOST_PHONE} Type: {here.command('me replace-phone')}", err=True)
+    if not here.leads_on and phone_may_be_lost(here, session):
+        tell(f"{LOST_PHONE} Type: {here.command('me replace-phone')}", err=True)
+
+
+def phone_may_be_lost(here: Caller, session: Session) -> bool:
+    """Return whether a session began with a temporary code, though its user has a method on a phone."""
+    if not session.temporary_code:
+        return False
+    mine = confirmed(here.run(user_summaries.my_profile)).detail
+    return any(factor.method.is_on_phone for factor in mine.factors)
 
 
 def tell_days_left(here: Caller, session: Session) -> None:

@@ -9,14 +9,15 @@ import click
 from data.operations.signin import admission
 from data.operations.signin.admission import Session
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, Step
+from data.wording.consequences import LOST_PHONE, replace_phone
 from data.wording.enrolment import REPLACE_ONE_TIME_PASSWORD
 from sshserver.session.command_session import CommandLineError, split
 from sshserver.session.streams import Ask
 from tui.cli.caller import Caller
 from tui.cli.commands.me import read_profile, two_factor
-from tui.cli.dialogue import tell
+from tui.cli.dialogue import ask_yes, tell
 from tui.cli.open_installation import confirmed
-from tui.cli.own_session import welcome, what_next
+from tui.cli.own_session import phone_may_be_lost, welcome, what_next
 from tui.cli.paged_output import PagedOutput
 from tui.cli.running import invoke, outcome, words_for_member
 from tui.cli.streams import streams, using
@@ -66,8 +67,17 @@ class PlainPrompt:
                 tell(REPLACE_ONE_TIME_PASSWORD)
             self._run(_LEADING_OUT[type(step)])
         if _goes_on():
+            outcome(self._offer_new_phone, words_for_member)
+        if _goes_on():
             outcome(self._say_how_it_is, words_for_member)
         return _goes_on()
+
+    def _offer_new_phone(self) -> None:
+        """Offer to replace a phone that may be lost, while the temporary code is proof for that."""
+        if phone_may_be_lost(self._here, self._session):
+            tell(LOST_PHONE)
+            if ask_yes(replace_phone().title):
+                self._run(["me", "replace-phone"])
 
     def _step(self) -> Step | None:
         """Return what the session must do first, if a command does it."""
