@@ -44,20 +44,18 @@ async def interrupts(terminal: TerminalProgram) -> None:
     raise AssertionError(terminal.output)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "term", "environment"),
-    [
-        (["--plain"], "xterm", {}),
-        ([], "dumb", {}),
-        ([], "vt100", {"ACCESSIBLE": "1"}),
-    ],
-    ids=["option", "dumb", "variable"],
-)
-async def test_a_sign_in_and_the_prompt(home, arguments, term, environment):
-    password = newcomer(home)
-    ben = await TerminalProgram.start(
-        [PROGRAM, "--home", home, *arguments], term=term, environment=environment
+async def test_a_variable_chooses_it(home):
+    person = await TerminalProgram.start(
+        [PROGRAM, "--home", home], term="vt100", environment={"ACCESSIBLE": "1"}
     )
+    await person.expect("User name: ")
+    person.type("\x04")
+    assert await person.end() == 1
+
+
+async def test_a_sign_in_and_the_prompt_at_a_dumb_terminal(home):
+    password = newcomer(home)
+    ben = await TerminalProgram.start([PROGRAM, "--home", home], term="dumb")
     await ben.expect("User name: ")
     ben.type("ben\r")
     await ben.expect("Password: ")
@@ -84,8 +82,7 @@ async def test_a_sign_in_and_the_prompt(home, arguments, term, environment):
     await ben.expect("Signed out.")
     assert await ben.end() == 0
     assert PASSWORD.encode() not in ben.output
-    if term == "dumb":
-        assert b"\x1b" not in ben.output
+    assert b"\x1b" not in ben.output
     assert "local" in twofold(home, "audit", "list")
     assert twofold(home, "session", "list").count("\n") <= 1
 
