@@ -66,12 +66,14 @@ async def test_statuses_and_streams(running, people):
         listed = await anna.run("user list --json")
         assert (listed.exit_status, listed.stderr) == (0, "")
         assert [row["name"] for row in json.loads(listed.stdout)] == ["admin", "anna", "ben"]
-        unlocked = await anna.run('user unlock ben --reason "called, known voice"')
+        # What ssh sends of: user unlock ben --reason "called, known voice"
+        unlocked = await anna.run("user unlock ben --reason called, known voice")
         assert (unlocked.exit_status, unlocked.stdout, unlocked.stderr) == (
             0,
             "User ben unlocked, with 7 attempts again.\n",
             "",
         )
+        assert "called, known voice" in (await anna.run("audit list --limit 1")).stdout
         csv = "name,email\neve,eve@example.org\n"
         imported = await anna.run("user import - --yes", input=csv)
         assert (imported.exit_status, imported.stdout.partition(".")[0]) == (0, "Imported 1 user")
@@ -81,7 +83,7 @@ async def test_statuses_and_streams(running, people):
         assert [row["id"] for row in log] == sorted(row["id"] for row in log)
         assert json.loads((await anna.run("report --format json")).stdout)["account"] == "Clinic"
         for command, status, words in (
-            ("user unlock ben --reason x", 1, "User ben is not locked."),
+            ('user unlock --reason "x y" ben', 1, "User ben is not locked."),
             ("backup", 1, "`backup` is only possible on the host."),
             ("audit archive", 1, "`audit archive` is only possible on the host."),
             ("nothing", 2, "No such command 'nothing'. See: ssh gate help"),

@@ -22,6 +22,9 @@ from tui.cli.running import invoke, outcome, words_for_member
 from tui.cli.streams import using
 
 _FAILED: Final = 1
+_REASON: Final = "--reason"
+_COMMAND_WORDS: Final = 2
+"""How many words name a command that takes a reason."""
 
 
 class MemberCommands:
@@ -68,12 +71,25 @@ class MemberCommands:
             with using(streams):
                 if tuple(arguments) != PLAIN_MODE:  # It tells what is to be told by itself.
                     tell_days_left(caller, session)
-                return outcome(lambda: invoke(self._root, PROGRAM, caller, arguments), words_for_member)
+                words = _with_whole_reason(arguments)
+                return outcome(lambda: invoke(self._root, PROGRAM, caller, words), words_for_member)
         except (BrokenPipeError, KeyboardInterrupt):
             return _FAILED
         except Exception as error:  # noqa: BLE001 - the channel waits for a status.
             crash_reports.report(error, "A command")
             return _FAILED
+
+
+def _with_whole_reason(words: Sequence[str]) -> list[str]:
+    """Take all words after `--reason` as one text: the shell that the command was typed in took its quotes.
+
+    This holds behind other arguments, so that names may still follow a reason that comes first.
+    """
+    start = words.index(_REASON) + 1 if _REASON in words else len(words)
+    if start <= _COMMAND_WORDS + 1 or start == len(words):
+        return list(words)
+    end = next((i for i in range(start, len(words)) if words[i].startswith("-")), len(words))
+    return [*words[:start], " ".join(words[start:end]), *words[end:]] if end > start else list(words)
 
 
 def _set_result(future: asyncio.Future[int], result: int) -> None:
