@@ -59,16 +59,17 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         run_command: CommandRunner | None = None,
         claim: Callable[[bool], bool],
         turn: Turns,
+        charge: Callable[[float], float],
         on_misuse: Callable[[Misuse], None],
         on_end: Callable[["AppSession"], None],
     ) -> None:
         """Serve `make_app`'s app to the user of `admission`, or what `run_command` makes of a command.
 
         `claim` counts the session for its user, as a command or as an app, and returns whether there is
-        room. Each layout and each frame
-        is drawn in a `turn`. `on_misuse` is called when the client floods the session or leaves its screen
-        unread; `on_end` is called once, with this session, when the channel is gone, even if the session
-        never started.
+        room. Each layout and each frame is drawn in a `turn`. `charge` counts the seconds that editing the
+        input of a command took, and returns for how many to rest. `on_misuse` is called when the client
+        floods the session or leaves its screen unread; `on_end` is called once, with this session, when the
+        channel is gone, even if the session never started.
         """
         self._admission = admission
         self._make_app = make_app
@@ -76,6 +77,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         self._limits = limits
         self._claim = claim
         self._turn = turn
+        self._charge = charge
         self._on_misuse = on_misuse
         self._on_end = on_end
         self._channel: asyncssh.SSHServerChannel[bytes] | None = None
@@ -340,6 +342,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
             self._environment,
             self._term,
             lambda: clamp(self._size, self._limits),
+            self._charge,
         )
         self.flow.attach(self._command)
         self._command.feed(bytes(self._early))
@@ -366,7 +369,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
             self._over = True
             self._app = self._driver = self._command = None
             self._cancel_timers()
-            self._finish(words, status)
+            self._finish(words, status, error=self.is_command)
 
     async def _run_to_status(self, command: CommandSession) -> tuple[str, int]:
         """Run the command, which says everything itself."""
@@ -396,17 +399,15 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         async with self._turn():
             yield
 
-    def _finish(self, words: str, status: int) -> None:
-        lines = [safe(line, 1000) for line in words.splitlines()]
-        end = "\n" if self._term is None else "\r\n"
-        self.write("".join(f"{line}{end}" for line in lines).encode(), error=self.is_command)
-        self._close(status)
-
     def _refuse(self, refusal: _Refusal) -> None:
         self._over = True
+        self._finish(refusal.words, refusal.status, error=True)
+
+    def _finish(self, words: str, status: int, *, error: bool) -> None:
         end = "\n" if self._term is None else "\r\n"
-        self.write(f"{refusal.words}{end}".encode(), error=True)
-        self._close(refusal.status)
+        lines = (safe(line, 1000) for line in words.splitlines())
+        self.write("".join(f"{line}{end}" for line in lines).encode(), error=error)
+        self._close(status)
 
     def _close(self, status: int) -> None:
         """Close the channel; a client that does not answer is disconnected after a while."""

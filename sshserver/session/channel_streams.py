@@ -176,6 +176,11 @@ class OutputQueue:
         """Whether the client does not read."""
         return self._is_paused
 
+    @property
+    def is_full(self) -> bool:
+        """Whether as much waits as may."""
+        return self._size >= _WRITTEN_AHEAD
+
     # On the event loop.
 
     def pause(self) -> None:
@@ -230,7 +235,7 @@ class OutputQueue:
         with self._room:
             while True:
                 self._interruption.check(writing=True)
-                if self._size < _WRITTEN_AHEAD or _is_on_loop():
+                if not self.is_full or _is_on_loop():
                     break
                 self._room.wait()
         self.append(data, error=error)

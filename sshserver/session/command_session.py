@@ -58,10 +58,12 @@ class CommandSession:
         environment: Mapping[str, str],
         term: str | None,
         size: Callable[[], tuple[int, int]],
+        charge: Callable[[float], float],
     ) -> None:
         """Prepare the streams; `term` is the type of the client's terminal, None without one.
 
-        The plain mode reads lines in any case.
+        The plain mode reads lines in any case. `charge` is called with the seconds that editing what is
+        typed took, and returns for how many to rest.
         """
         self._admission = admission
         self._arguments = arguments
@@ -69,6 +71,7 @@ class CommandSession:
         self._wire = wire
         self._interruption = Interruption()
         self._size = size
+        self._charge = charge
         self._encoding = encoding_of(environment)
         loop = asyncio.get_running_loop()
         self._input = ChannelInput(loop, wire, self._interruption)
@@ -84,6 +87,8 @@ class CommandSession:
             columns=self._size()[0],
             interrupt=self.interrupt,
             pause=lambda full: self._wire.pause_reading() if full else self._wire.resume_reading(),
+            charge=self._charge,
+            is_full=lambda: self._output.is_full,
         )
 
     def _open_streams(self, term: str | None) -> Streams:

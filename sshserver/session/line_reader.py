@@ -3,6 +3,7 @@
 import asyncio
 import re
 import textwrap
+import time
 from codecs import getincrementaldecoder
 from collections import deque
 from collections.abc import Callable
@@ -17,6 +18,10 @@ from sshserver.terminal.sequences import ESC, SequenceReader
 _INTERRUPT: Final = "\x03"
 _TYPED_AHEAD: Final = 65536
 """Characters that may wait for a question to ask for them; above, nothing more is read, not even Ctrl+C."""
+_TURN_SECONDS: Final = 0.005
+"""How long keys are edited before others have a turn: one that redraws a long line takes two milliseconds."""
+_FULL_SECONDS: Final = 0.05
+"""How often it is looked whether the terminal reads again."""
 _HISTORY: Final = 200
 _PIECE: Final = re.compile(r"[\x01-\x1f\x7f]|[^\x00-\x1f\x7f]+")
 """A key, or text; what keeps a connection alive (NUL) is neither."""
@@ -47,11 +52,14 @@ class LineReader:
         columns: int,
         interrupt: Callable[[], None],
         pause: Callable[[bool], None],
+        charge: Callable[[float], float],
+        is_full: Callable[[], bool],
     ) -> None:
         """Write to a terminal of type `term`, or to none if that is None.
 
         `interrupt` is called when Ctrl+C is pressed while nothing is asked. `pause` is called with whether
-        to stop reading input, because more of it waits than may.
+        to stop reading input, because more of it waits than may. `charge` is called with the seconds that
+        editing took, and returns for how many to rest; `is_full` returns whether the terminal does not read.
         """
         self._loop = asyncio.get_running_loop()
         self._write = write
@@ -61,6 +69,9 @@ class LineReader:
         self._interrupt = interrupt
         self._pause = pause
         self._paused = False
+        self._charge = charge
+        self._is_full = is_full
+        self._rest: asyncio.TimerHandle | None = None
         self._decode = getincrementaldecoder("utf-8")("replace").decode
         self._sequences = SequenceReader()
         self._waiting: deque[str] = deque()
@@ -179,17 +190,21 @@ class LineReader:
         return taken
 
     def _go_on(self) -> None:
-        """Answer the present question with what waits, as far as that goes."""
+        """Answer the present question with what waits, as far as that goes in one turn."""
         question = self._question
         if question is not None:
             line = self._edited(question) if question.editor is not None else self._next_line(question)
-            if line is not None or self._over:
+            if line is not None or (self._over and not self._ahead):
                 self._answer(question, EOFError() if line is None else line)
         self._pause_if_full()
 
     def _edited(self, question: _Question) -> str | BaseException | None:
-        editor = question.editor
-        while editor is not None and self._waiting and not editor.is_done:
+        editor, begun = question.editor, time.perf_counter()
+        while editor is not None and self._waiting and not editor.is_done and self._rest is None:
+            spent = time.perf_counter() - begun
+            if spent > _TURN_SECONDS or self._is_full():
+                self._rest_after(spent)
+                break
             piece = self._waiting.popleft()
             self._ahead -= len(piece)
             editor.type(piece)
@@ -200,6 +215,15 @@ class LineReader:
         if question.kept and editor.answer.strip() and self._history[-1:] != [editor.answer]:
             self._history = [*self._history, editor.answer][-_HISTORY:]
         return editor.answer
+
+    def _rest_after(self, spent: float) -> None:
+        """Edit no more for a while, so that others have a turn and the terminal can read what was shown."""
+        seconds = max(self._charge(spent), _FULL_SECONDS if self._is_full() else 0)
+        self._rest = self._loop.call_later(seconds, self._end_rest)
+
+    def _end_rest(self) -> None:
+        self._rest = None
+        self._go_on()
 
     def _next_line(self, question: _Question) -> str | BaseException | None:
         """Take a line from the input; its last one may have no end."""

@@ -53,6 +53,7 @@ class Channels:
             run_command=self._context.run_command,
             claim=partial(self._claim, admission),
             turn=partial(self._context.drawing.turn, admission.user_id),
+            charge=partial(self._context.input.charge, admission.user_id),
             on_misuse=self._transport.misused,
             on_end=partial(self._ended, admission),
         )

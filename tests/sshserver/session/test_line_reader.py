@@ -6,7 +6,7 @@ import pytest
 
 from sshserver.session.line_reader import LineReader
 
-UP, LEFT, PAGE_UP = "\x1b[A", "\x1b[D", "\x1b[5~"
+UP, LEFT, PAGE_UP, REDRAW = "\x1b[A", "\x1b[D", "\x1b[5~", "\x12"
 
 
 class Typist:
@@ -16,8 +16,16 @@ class Typist:
         self.shown = b""
         self.interrupts = 0
         self.pauses: list[bool] = []
+        self.charged: list[float] = []
+        self.is_full = False
         self.reader = LineReader(
-            self._show, term=term, columns=columns, interrupt=self._interrupt, pause=self.pauses.append
+            self._show,
+            term=term,
+            columns=columns,
+            interrupt=self._interrupt,
+            pause=self.pauses.append,
+            charge=self._charge,
+            is_full=lambda: self.is_full,
         )
 
     def _show(self, data: bytes) -> None:
@@ -25,6 +33,10 @@ class Typist:
 
     def _interrupt(self) -> None:
         self.interrupts += 1
+
+    def _charge(self, seconds: float) -> float:
+        self.charged.append(seconds)
+        return 0.0
 
     def ask(self, prompt: str = "? ", hidden: bool = False, kept: bool = False) -> str | None:
         """Ask in this thread; None if Ctrl+C was pressed, which must not reach the test's event loop."""
@@ -158,3 +170,34 @@ async def test_nothing_that_is_pasted_is_lost(term):
     else:
         assert await typist.answers("") == "y" * 4096
     assert typist.pauses == [True, False]
+
+
+async def test_keys_that_redraw_a_long_line_are_edited_in_turns():
+    """One packet of them would hold the event loop, and so every other session, for ten seconds."""
+    typist = Typist()
+    asking = asyncio.create_task(typist.answers("x" * 4000 + REDRAW * 200 + "\r"))
+    while not typist.charged:
+        await asyncio.sleep(0)
+    assert not asking.done()
+    assert await asking == "x" * 4000
+    assert len(typist.charged) > 10
+
+
+async def test_nothing_is_edited_while_the_terminal_does_not_read():
+    typist = Typist()
+    typist.is_full = True
+    asking = asyncio.create_task(typist.answers(REDRAW * 100 + "a line\r"))
+    await asyncio.sleep(0.1)
+    assert typist.shown == b"? "
+    typist.is_full = False
+    assert await asking == "a line"
+
+
+async def test_a_session_that_is_over_waits_for_no_turn():
+    typist = Typist()
+    typist.is_full = True
+    asking = asyncio.create_task(typist.answers("a line\r"))
+    await asyncio.sleep(0.01)
+    typist.reader.stop()
+    with pytest.raises(EOFError):
+        await asking
