@@ -30,20 +30,20 @@ class CommandStoppedError(ExplainedError):
 class Interruption:
     """Whether a command must stop, and why: set by its channel, asked by its thread.
 
-    The reason is a BrokenPipeError when no one reads any more, a KeyboardInterrupt at Ctrl+C, and a
-    CommandStoppedError when the session was ended. The first counts, except that a reader who is gone
-    outweighs all others.
+    The reason is a BrokenPipeError when no one reads any more, a CommandStoppedError when the session was
+    ended, and a KeyboardInterrupt at Ctrl+C. Of several, the first of these counts. A Ctrl+C on the
+    host comes as a signal, in the middle of anything that its thread does here.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._reason: BaseException | None = None
         self._listeners: list[Callable[[], object]] = []
 
     def set(self, reason: BaseException) -> None:
         """Have the command stop."""
         with self._lock:
-            if self._reason is None or isinstance(reason, BrokenPipeError):
+            if _weight(reason) > _weight(self._reason):
                 self._reason = reason
             listeners = tuple(self._listeners)
         for listener in listeners:
@@ -76,6 +76,19 @@ class Interruption:
         finally:
             with self._lock:
                 self._listeners.remove(listener)
+
+
+def _weight(reason: BaseException | None) -> int:
+    """Return how much a reason counts: a Ctrl+C can be dealt with, the end of a session cannot."""
+    match reason:
+        case None:
+            return 0
+        case KeyboardInterrupt():
+            return 1
+        case CommandStoppedError():
+            return 2
+        case _:
+            return 3
 
 
 @dataclass(frozen=True, slots=True)

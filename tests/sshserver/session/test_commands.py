@@ -15,7 +15,7 @@ from data.operations.signin.admission import Session
 from sshserver.limits.limit_values import Limits
 from sshserver.session import app_session as words
 from sshserver.session.channel_streams import encoding_of
-from sshserver.session.streams import CommandStoppedError, Streams
+from sshserver.session.streams import CommandStoppedError, Interruption, Streams
 
 pytestmark = pytest.mark.feature("member-commands")
 KEY = asyncssh.generate_private_key("ssh-ed25519")
@@ -283,6 +283,21 @@ async def test_ctrl_c_at_a_terminal():
             process.stdin.write("\x03")
             assert (await process.wait()).exit_status == 1
     assert [type(error) for error in made.raised] == [KeyboardInterrupt] * 2
+
+
+def test_the_end_of_a_session_outlives_a_ctrl_c():
+    """Whoever deals with a Ctrl+C must not go on in a session that was ended meanwhile."""
+    interruption = Interruption()
+    interruption.set(KeyboardInterrupt())
+    interruption.set(CommandStoppedError("Ended by sam."))
+    interruption.set(KeyboardInterrupt())
+    interruption.clear()
+    with pytest.raises(CommandStoppedError, match="sam"):
+        interruption.check()
+    interruption.check(writing=True)
+    interruption.set(BrokenPipeError())
+    with pytest.raises(BrokenPipeError):
+        interruption.check(writing=True)
 
 
 async def test_ended_session():
