@@ -54,6 +54,7 @@ _NONE: Final = "[]"
 
 _FAULTS: Final = {
     Dropped.UNKNOWN_CLIENT: "no enabled application asks by RADIUS from there",
+    Dropped.MALFORMED: "it is damaged, or no request of {}",
     Dropped.WRONG_SECRET: "it is not signed with the secret of {}",
     Dropped.NO_MESSAGE_AUTHENTICATOR: (
         "it has no Message-Authenticator, which {} must send. Upgrade the client; see: twofold help radius"

@@ -7,6 +7,7 @@ from support.app_driver import opened
 from support.database import OPERATOR, World
 
 from data.operations.applications import asking, registry
+from data.operations.applications.radius_clients import radius_clients
 from data.operations.users import practices
 from data.rules.applications import Asks, NewApplication, Protocol
 from data.storage import models
@@ -23,7 +24,7 @@ def name_of(world: World, token: str, address: str) -> str | None:
 
 @pytest.mark.feature("applications-managed")
 async def test_added(world):
-    """What was wrong keeps what was typed; the token is shown once, after a fresh code."""
+    """What was wrong keeps what was typed; the secret is shown once, after a fresh code."""
     world.run(practices.add_practice, OPERATOR, "North")
     async with opened(world, "admin", first="7") as person:
         world.clock.forward(minutes=6)
@@ -38,14 +39,20 @@ async def test_added(world):
         await person.types(await person.code_of("admin"))
         await person.presses("enter")
         await person.sees("is not ssh, local or host", "10.0.0.5 10.1.0.0/24")
-        await person.presses("home", *["delete"] * 3, *"portal", "tab", "tab", "tab", "tab", "space", "tab")
-        await person.presses("tab", "tab", "enter")
-        shown = await person.sees("Token of portal", "It is not shown again.")
-        (token,) = re.findall(r"[A-Za-z0-9_-]{32}", shown)
+        await person.presses(
+            "home", *["delete"] * 3, *"portal", "tab", "tab", "tab", "enter", "down", "enter"
+        )
+        await person.sees("RADIUS")
+        await person.presses("tab", "tab", "space", "tab", "tab", "tab", "space", "tab", "enter")
+        shown = await person.sees("Secret of portal", "It is not shown again.")
+        (secret,) = re.findall(r"[A-Za-z0-9_-]{32}", shown)
         await person.presses("tab", "enter")
         await person.sees("✓ Application portal added.", "1 application", "portal", "10.0.0.5/32", "North")
-        assert token not in person.screen
-    assert name_of(world, token, "10.1.0.9") == "portal"
+        assert secret not in person.screen
+        await person.presses("enter")
+        await person.sees("Protocol: RADIUS", "Lenient: yes: its packets need no Message-Authenticator")
+    (client,) = world.run(radius_clients)
+    assert (client.name, client.secret.decode(), client.lenient) == ("portal", secret, True)
 
 
 @pytest.mark.feature("applications-managed")

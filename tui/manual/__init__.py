@@ -21,7 +21,16 @@ ORDER = (
         "several-nodes",
         "backup-and-restore",
     ),
-    *("cryptographic-keys", "audit-log", "applications", "http", "operating", "security", "troubleshooting"),
+    *(
+        "cryptographic-keys",
+        "audit-log",
+        "applications",
+        "http",
+        "radius",
+        "operating",
+        "security",
+        "troubleshooting",
+    ),
     *("performance", "architecture"),
 )
 """The pages, as one would read them."""

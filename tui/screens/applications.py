@@ -10,7 +10,7 @@ from data.operations.applications.registry import ApplicationRow, ApplicationsVi
 from data.operations.audit.changes import Change
 from data.operations.results import Denied
 from data.operations.users import practices
-from data.rules.applications import NewApplication, Protocol
+from data.rules.applications import NewApplication
 from data.wording import applications as wording
 from data.wording.words import Question, counted
 from tui.dialogs.message_box import ConfirmDialog, ShownOnceDialog, TellDialog
@@ -35,7 +35,7 @@ _COLUMNS: list[Column[ApplicationRow]] = [
     Column("Asks", 18, lambda row: row.asks.value, rank=1),
     Column("From", 24, lambda row: ", ".join(row.networks), rank=2, least=12),
     Column("Practices", 20, wording.practices_in_words, rank=3, least=9),
-    Column("Via", 6, lambda row: row.protocol.value, rank=4),
+    Column("Via", 15, lambda row: f"{row.protocol.value}{', lenient' if row.lenient else ''}", rank=4),
 ]
 
 
@@ -48,7 +48,7 @@ class ApplicationsScreen(TableScreen[ApplicationRow, str]):
         Act.NEW.binding(tooltip="Add an application"),
         Act.DISABLE.binding(tooltip="Stop answering the application"),
         Act.ACTIVATE.binding("enable", "Enable", "Answer the application again"),
-        Act.PASSWORD.binding("rotate", "New token", "Make a new token"),
+        Act.PASSWORD.binding("rotate", "New token", "Make a new token or secret"),
         Act.REMOVE.binding(tooltip="Remove the application"),
     ]
 
@@ -90,7 +90,7 @@ class ApplicationsScreen(TableScreen[ApplicationRow, str]):
 
     @working
     async def action_new(self) -> None:
-        """Add an application, and show its token once."""
+        """Add an application, and show its token or secret once."""
         names = await self.app.read(practices.practice_names) or []
         made = await self.app.fill_in(
             lambda typed, fault: NewApplicationDialog(typed or NewApplicationForm(), names, fault), self._add
@@ -132,12 +132,13 @@ class ApplicationsScreen(TableScreen[ApplicationRow, str]):
     async def _add(self, form: NewApplicationForm) -> NewSecret | Denied:
         new = NewApplication(
             form.name,
-            Protocol.HTTP,
+            form.protocol,
             form.asks,
             tuple(form.networks.replace(",", " ").split()),
             tuple(sorted(form.practices)),
             accept_without_2fa=form.accept_without_2fa,
             may_send=form.may_send,
+            lenient=form.lenient,
         )
         return await self.app.submit(registry.add_application, new)
 
