@@ -270,4 +270,6 @@ async def test_lists_are_paged_with_a_question(people, running):
         anna.process.change_terminal_size(40, 12)
         await anna.answers("user list\r", "More? [Y/n] ")
         assert await anna.answers("n\r") == "n\r\ntwofold> "
+        await anna.answers("report\r", "More? [Y/n] ")  # It writes several lines at once.
+        assert await anna.answers("\x04") == "\r\ntwofold> "  # The end of the answers is a no.
     assert "\x1b" not in anna.all

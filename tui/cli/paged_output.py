@@ -1,5 +1,7 @@
 """Standard output at a prompt: what is longer than the terminal is shown a screen at a time."""
 
+from collections.abc import Iterable
+
 import click
 import wcwidth
 
@@ -43,6 +45,11 @@ class PagedOutput:
             self._write_line(line)
         return len(text)
 
+    def writelines(self, lines: Iterable[str], /) -> None:
+        """Write each of several texts, as `write` does."""
+        for line in lines:
+            self.write(line)
+
     def begin_screen(self) -> None:
         """Count anew: something was asked, so what is above it was read."""
         self._rows = 0
@@ -51,7 +58,7 @@ class PagedOutput:
         rows = self._rows_of(line)
         if not self.is_left and self._rows and self._rows + rows >= (self._streams.rows or 0):
             self.flush()
-            self.is_left = self._ask(_QUESTION).strip().lower() in ("n", "no", "q")
+            self.is_left = self._is_enough()
             self._rows = 0
         if self.is_left:
             if _only_reads():
@@ -59,6 +66,12 @@ class PagedOutput:
             return
         self._rows += rows
         self._streams.stdout.write(line)
+
+    def _is_enough(self) -> bool:
+        try:
+            return self._ask(_QUESTION).strip().lower() in ("n", "no", "q")
+        except EOFError:
+            return True
 
     def _rows_of(self, line: str) -> int:
         width = max(wcwidth.wcswidth(line.rstrip("\n")), len(line.rstrip("\n")) // 2)

@@ -84,7 +84,7 @@ def _fitted(text: str) -> Iterator[str]:
         indent = " " * (len(line) - len(line.lstrip()))
         # Addresses, keys and codes stay whole, so that they can be copied.
         yield from wcwidth.wrap(
-            line.rstrip(),
+            line.strip(),
             columns,
             initial_indent=indent,
             subsequent_indent=indent,

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from sshserver.session.streams import Streams
-from tui.cli.streams import using
+from tui.cli.streams import echo, using
 from tui.cli.text_tables import echo_table, progress
 
 HEADINGS = ("NAME", "2FA", "ROLES", "E-MAIL", "FULL NAME")
@@ -62,3 +62,10 @@ def test_progress_in_the_plain_mode_is_a_line_for_each_quarter():
             told(10)
     quarters = ("250", "500", "750", "1,000")
     assert out.getvalue() == "".join(f"Importing: {done} of 1,000\n" for done in quarters)
+
+
+def test_a_long_line_in_the_plain_mode_keeps_its_indent():
+    out = Output()
+    with using(Streams(io.BytesIO(), out, out, size=lambda: (24, 24), is_plain=True)):
+        echo("Examples:\n    user list --status enabled --json")
+    assert out.getvalue() == "Examples:\n    user list --status\n    enabled --json\n"

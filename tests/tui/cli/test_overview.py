@@ -4,6 +4,7 @@ import json
 import sys
 
 import pytest
+from support.own_commands import run_as
 
 from data.storage import models
 
@@ -69,3 +70,14 @@ def test_one_account(clinic):
     refused = clinic("overview")
     assert (refused.status, "Choose one with --account NAME" in refused.err) == (1, True)
     assert "people (0 of 1)" in clinic("overview", "--account", "Surgery").out
+
+
+@pytest.mark.feature("overview", "plain-prompt")
+@pytest.mark.parametrize("columns", [40, 100])
+def test_the_plain_mode_says_it_in_words(world, system_admin, columns):
+    """A screen reader reads a bar aloud, block by block."""
+    shown = run_as(world, world.session(system_admin), "overview", columns=columns, is_plain=True)
+    assert shown.is_readable(columns)
+    assert shown.out.isascii()
+    assert "|" not in shown.out
+    assert shown.says("All: 2 enabled, 0 pending, 3 without 2FA, 0 locked", "Sign-ins: ")

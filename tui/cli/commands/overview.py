@@ -27,6 +27,7 @@ _WIDE = 72
 _LONGEST_NAME, _NUMBERS = 28, 28
 _STATUSES = ("enabled", "pending", "no", "locked")
 """The statuses as JSON names them."""
+_STATUSES_IN_WORDS = ("enabled", "pending", "without 2FA", "locked")
 _ROLES = {role.label: role.value for role in Role}
 
 
@@ -62,12 +63,16 @@ def _lines(seen: Overview, width: int) -> Iterator[str]:
     yield f"Two-factor authentication: {share}"
     if seen.deadline and seen.days_left:
         yield f"Required from {seen.deadline:%Y-%m-%d}: {counted(seen.days_left, 'day')} left"
+    is_plain = streams().is_plain
     yield ""
-    yield from _groups(seen, width)
+    yield from _groups_in_words(seen) if is_plain else _groups(seen, width)
     yield ""
     yield f"LAST {len(seen.days)} DAYS"
-    yield _sparkline("Sign-ins", [day.successful for day in seen.days])
-    yield _sparkline("Refused second factors", [day.refused for day in seen.days])
+    for name, column in (
+        ("Sign-ins", [day.successful for day in seen.days]),
+        ("Refused second factors", [day.refused for day in seen.days]),
+    ):
+        yield _days_in_words(name, column, seen.days) if is_plain else _sparkline(name, column)
     yield ""
     yield "NEEDS ATTENTION" if seen.attention else "Nothing needs attention."
     for found in seen.attention:
@@ -76,15 +81,38 @@ def _lines(seen: Overview, width: int) -> Iterator[str]:
             yield f"  {_shown(found.finding.advice, 1_000)}"
 
 
-def _groups(seen: Overview, width: int) -> Iterator[str]:
-    """Return the table of all groups: a bar for each, as wide as there is room, and the numbers."""
-    fills = _drawable(_FILLS, _ASCII_FILLS)
-    others = seen.practice_count - len(seen.practices)
-    parts: list[tuple[str, Sequence[Group]]] = [
+def _parts(seen: Overview) -> list[tuple[str, Sequence[Group]]]:
+    return [
         ("EVERYONE", (Group("All", seen.counts),)),
         ("PRACTICES", seen.practices),
         ("ROLES", seen.roles),
     ]
+
+
+def _groups_in_words(seen: Overview) -> Iterator[str]:
+    """Return a line of words for each group: a screen reader reads a bar aloud, block by block."""
+    others = seen.practice_count - len(seen.practices)
+    for title, part in _parts(seen):
+        if part:
+            yield title
+        for group in part:
+            numbers = zip(group.counts.by_status, _STATUSES_IN_WORDS, strict=True)
+            words = ", ".join(f"{count:,} {word}" for count, word in numbers)
+            yield f"{_shown(group.name, _LONGEST_NAME)}: {words}"
+        if title == "PRACTICES" and others > 0:
+            yield f"and {others:,} more"
+
+
+def _days_in_words(name: str, counts: Sequence[int], days: Sequence[Day]) -> str:
+    most, day = max(counts), days[counts.index(max(counts))]
+    return f"{name}: {sum(counts):,}" + (f", most on {day.date.isoformat()}: {most:,}" if most else "")
+
+
+def _groups(seen: Overview, width: int) -> Iterator[str]:
+    """Return the table of all groups: a bar for each, as wide as there is room, and the numbers."""
+    fills = _drawable(_FILLS, _ASCII_FILLS)
+    others = seen.practice_count - len(seen.practices)
+    parts = _parts(seen)
     groups = [group for _, part in parts for group in part]
     names = [_shown(group.name, min(_LONGEST_NAME, width - _NUMBERS)) for group in groups]
     first = max(map(wcwidth.width, (*names, "PRACTICES")))
