@@ -205,6 +205,8 @@ async def test_ctrl_c_stops_the_command_and_not_the_session(people, running):
         await anna.answers("name,email\r\n", "name,email\r\n")
         assert "Cancelled." in await anna.answers("\x03")
         assert await anna.answers("half a line\x03") == "half a line^C\r\ntwofold> "
+        await anna.answers("user import - --yes\r", "then press Enter and Ctrl+D.\r\n")
+        assert "Cancelled." in await anna.answers("\x03")
         imported = await anna.answers("user import - --yes\rname,email\reve,eve@example.org\r\x04")
         assert "Imported 1 user" in imported
         assert "Name: eve" not in await anna.answers("user list\r")

@@ -47,7 +47,9 @@ def _echo_part(headings: Sequence[str], rows: list[list[str]], *, is_first: bool
 
 
 def _echo_blocks(headings: Sequence[str], rows: Sequence[Sequence[str]], columns: int) -> None:
-    """Print rows as blocks, without what is empty in them."""
+    """Print rows as blocks, without what is empty in them; that there are none is said."""
+    if not rows:
+        echo("None.")
     for number, row in enumerate(rows):
         if number:
             echo()

@@ -49,6 +49,13 @@ def test_a_table_that_does_not_fit_becomes_blocks():
     assert max(map(len, BLOCKS.splitlines())) <= 40
 
 
+def test_a_narrow_terminal_says_that_there_are_no_rows():
+    out = Output()
+    with using(Streams(io.BytesIO(), out, out, size=lambda: (20, 24))):
+        echo_table(HEADINGS, [])
+    assert out.getvalue() == "None.\n"
+
+
 @pytest.mark.parametrize(("columns", "terminal"), [(80, True), (200, True), (None, False), (40, False)])
 def test_elsewhere_a_table_has_columns(columns, terminal):
     lines = shown(columns, terminal=terminal).splitlines()

@@ -123,7 +123,8 @@ def test_required_from_a_day(clinic):
     today = datetime.now(UTC).date()
     day, later = today + timedelta(days=11), today + timedelta(days=20)
     clinic("user", "add", "ben", "--email", "ben@clinic.example")
-    assert clinic("policy", "set", "--from", str(day)).status == 2
+    alone = clinic("policy", "set", "--from", str(day))
+    assert (alone.status, "need --mode required" in alone.err) == (2, True)
     assert (
         "must be after today"
         in clinic("policy", "set", "--mode", "required", "--from", str(today), "--yes").err

@@ -168,10 +168,10 @@ def set_policy(
     Shows who is affected before it changes the mode or the methods.
     """
     notices = {PolicyNotice.NEW_PLACES: new_places, PolicyNotice.LOCKS: locks}
-    if all(given is None for given in (wanted, grace_days, listed, remember_days, *notices.values())):
-        raise click.UsageError("Nothing to change. Give an option, such as --mode or --methods.")
     if wanted != Mode.REQUIRED.value and (day or reason):
         raise click.UsageError("--from and --reason need --mode required.")
+    if all(given is None for given in (wanted, grace_days, listed, remember_days, *notices.values())):
+        raise click.UsageError("Nothing to change. Give an option, such as --mode or --methods.")
     methods = _parsed(listed) if listed is not None else None
     changes = []
     if methods is not None:

@@ -18,6 +18,7 @@ from data.wording.words import counted
 from tui.cli.caller import Caller
 from tui.cli.command_groups import for_members
 from tui.cli.confirmation import act, asks_first, confirm
+from tui.cli.dialogue import tell
 from tui.cli.open_installation import confirmed, refuse, say
 from tui.cli.path_arguments import NamedFile
 from tui.cli.streams import echo, streams
@@ -151,6 +152,8 @@ def _authenticator_file(path: Path) -> AuthenticatorFile | FileFault:
 def _contents(path: Path) -> bytes:
     """Read a file after checking its size; never read more than the limit."""
     if str(path) == "-":
+        if streams().stdin.isatty():
+            tell("Paste the CSV, then press Enter and Ctrl+D.", err=True)
         return streams().stdin.read(users_csv.MAX_BYTES + 1)
     if fault := users_csv.too_large(path.stat().st_size):
         refuse(fault)
