@@ -18,8 +18,6 @@ from tui.cli.path_arguments import PathType
 from tui.cli.streams import echo
 from tui.cli.text_tables import progress
 
-_SCHEME = "postgresql://"
-
 
 @click.group(
     epilog="\b\nExamples:\n"

@@ -54,7 +54,6 @@ from tui.cli.streams import can_ask, echo
 
 _DEFAULT_ACCOUNT = "Twofold"
 _DEFAULT_ADMIN = "admin"
-_DEFAULT_EMAIL = "admin@twofold.test"
 _LOCALHOST = "127.0.0.1"
 _STANDARD_PORT = 22
 _JOIN = "To join it, copy twofold.toml, master.key and ssh_host_ed25519_key from another node's home."
