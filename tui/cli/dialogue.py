@@ -9,7 +9,7 @@ import click
 import wcwidth
 
 from data.rules.safe_text import safe
-from tui.cli.streams import ask, can_ask, echo, streams
+from tui.cli.streams import echo, streams
 from tui.cli.text_tables import encodable
 
 _LONGEST_LINE = 10_000
@@ -24,13 +24,20 @@ def tell(text: str, *, hang: int = 0, err: bool = False) -> None:
 
 
 def reply(prompt: str, *, hidden: bool = False) -> str:
-    """Ask for a line, which is not shown where `hidden` is true.
+    """Ask for a line, which is not shown where `hidden` is true; a prompt that is too long is broken.
 
     Raises:
         click.Abort: at Ctrl+C and at the end of the input.
     """
-    if can_ask():
-        return ask(prompt, hidden=hidden)
+    question = streams().ask
+    if question is not None:
+        *above, last = _broken(prompt.rstrip())
+        for part in above:
+            echo(part, err=True)
+        try:
+            return question(f"{last} " if last else "", hidden)
+        except (EOFError, KeyboardInterrupt):
+            raise click.Abort from None
     echo(prompt.rstrip(), err=True)
     line = streams().stdin.readline(_LONGEST_LINE)
     if not line:

@@ -96,21 +96,3 @@ def _fitted(text: str) -> Iterator[str]:
 def can_ask() -> bool:
     """Return whether someone can be asked."""
     return streams().ask is not None
-
-
-def ask(prompt: str, *, hidden: bool = False) -> str:
-    """Show a prompt and return what was typed.
-
-    Raises:
-        click.Abort: at Ctrl+C, at the end of the input, and where nobody can be asked.
-    """
-    question = streams().ask
-    if question is None:
-        raise click.Abort
-    *above, last = _fitted(prompt)
-    for line in above:
-        echo(line, err=True)
-    try:
-        return question(last + " " * (len(prompt) - len(prompt.rstrip())) if above else prompt, hidden)
-    except (EOFError, KeyboardInterrupt):
-        raise click.Abort from None

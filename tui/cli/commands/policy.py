@@ -19,8 +19,9 @@ from data.wording.words import counted
 from tui.cli.caller import Caller
 from tui.cli.command_groups import InAccount, for_members
 from tui.cli.confirmation import act, asks_first, confirm
+from tui.cli.dialogue import reply
 from tui.cli.open_installation import confirmed, refuse, say
-from tui.cli.streams import ask, can_ask, echo
+from tui.cli.streams import can_ask, echo
 from tui.cli.text_tables import echo_json, iso, when
 
 _Act = Callable[[], Done | RefusedOrStale]
@@ -227,7 +228,7 @@ def _ask_for_name(here: Caller) -> str:
         )
     _echo_checklist(confirmed(here.read(permanent_mode.show_checklist)), err=True)
     echo("This cannot be undone, not even by an administrator or operator.", err=True)
-    return ask("Type the name of the account to confirm: ")
+    return reply("Type the name of the account to confirm: ")
 
 
 def _mode_line(view: PolicyView) -> str:

@@ -27,6 +27,7 @@ from tui.cli.command_groups import examples, for_members
 from tui.cli.commands.user_bulk import act_on_many, names_argument
 from tui.cli.commands.user_key import KEY_FILE, key_text, parsed_key
 from tui.cli.confirmation import act, asks_first, changes, confirm
+from tui.cli.dialogue import reply
 from tui.cli.open_installation import (
     confirmed,
     hours_option,
@@ -34,7 +35,7 @@ from tui.cli.open_installation import (
     refuse,
     say,
 )
-from tui.cli.streams import ask, can_ask, echo
+from tui.cli.streams import can_ask, echo
 
 _Result = Done | RefusedOrStale
 
@@ -249,7 +250,7 @@ def unlock(here: Caller, names: tuple[str, ...], reason: str | None) -> _Result 
     if reason is None:
         if not can_ask():
             raise click.UsageError("Enter a reason with --reason; it is logged.")
-        reason = ask("Reason (it is logged): ")
+        reason = reply("Reason (it is logged): ")
     if len(names) > 1:
         act_on_many(here, names, Bulk.UNLOCK, reason)
         return None
