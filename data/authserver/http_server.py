@@ -23,14 +23,14 @@ from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
 from data.authserver.certificate import Certificate
 from data.authserver.http_dialects import DIALECTS, Dialect
 from data.authserver.http_listener import error_answer, json_answer, serving
-from data.authserver.http_settings import HttpSettings, Network, parse_network
+from data.authserver.http_settings import HttpSettings
 from data.authserver.places import Places
 from data.authserver.requests import BODY_BYTES, Fault
 from data.authserver.verification import Verifier
 from data.operations.applications.asking import AskingApplication, authenticate_application
 from data.operations.maintenance import clock_jumps
 from data.periodic import Report
-from data.rules.source_addresses import normalise, source_of
+from data.rules.source_addresses import Network, is_address, normalise, parse_network, source_of
 from data.store import Store, StoreUnavailableError
 
 _log = logging.getLogger("twofold.http")
@@ -152,7 +152,7 @@ class HttpServer:
         for name in reversed(told.split(",")):
             address = normalise(name.strip())
             if not self._is_proxy(address):
-                return address if parse_network(address) else None
+                return address if is_address(address) else None
         return None
 
     def _is_proxy(self, address: str) -> bool:

@@ -1,12 +1,12 @@
 """Where HTTP is served, and what it needs there: no input or output."""
 
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address
 from pathlib import Path
 
 from data.errors import ExplainedError
+from data.rules.source_addresses import Network
 
-Network = IPv4Network | IPv6Network
 _PORT_DIGITS = 5
 _MOST_PORT = 65_535
 
@@ -72,11 +72,3 @@ def parse_listen(text: str) -> tuple[str, int] | None:
     if not (port.isascii() and port.isdigit() and len(port) <= _PORT_DIGITS and int(port) <= _MOST_PORT):
         return None
     return (host[1:-1] if bracketed else host), int(port)
-
-
-def parse_network(text: str) -> Network | None:
-    """Read an address or a network such as `10.0.0.0/8`; None for anything else."""
-    try:
-        return ip_network(text)
-    except ValueError:
-        return None

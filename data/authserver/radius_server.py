@@ -18,7 +18,6 @@ from typing import Any, Final
 from pyrad.packet import AuthPacket
 
 from data.authserver import radius_packets as packets
-from data.authserver.http_settings import parse_network
 from data.authserver.places import Places
 from data.authserver.radius_packets import AccessQuestion, Dropped, StatusRequest, Unsupported
 from data.authserver.radius_state import open_state, seal_state
@@ -34,7 +33,7 @@ from data.operations.applications.asking import (
 from data.operations.applications.radius_clients import RadiusClient, radius_clients, told_of
 from data.periodic import Report
 from data.rules.applications import REJECTED, Asks
-from data.rules.source_addresses import normalise, source_of
+from data.rules.source_addresses import is_address, normalise, source_of
 from data.store import Store, StoreUnavailableError
 
 _log = logging.getLogger("twofold.radius")
@@ -144,7 +143,7 @@ class RadiusServer:
         self, key: _Key, client: RadiusClient, packet: AuthPacket, asked: AccessQuestion, send: Send
     ) -> None:
         """Judge a request and answer it; without a database or a free place it gets no answer."""
-        station = asked.station.strip() if parse_network(asked.station.strip()) else None
+        station = asked.station.strip() if is_address(asked.station.strip()) else None
         try:
             with self._places.place(client.id, source_of(station or "")) as given:
                 if not given:

@@ -5,12 +5,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 
 from data.rules.domain_types import Application, Role
 from data.rules.totp import DIGITS
-
-Network = IPv4Network | IPv6Network
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,15}\Z")
 _RESERVED = frozenset({Application.SSH, Application.LOCAL, Application.HOST})
@@ -160,19 +158,6 @@ def why_not(new: NewApplication) -> str | None:
 def token_hash(token: str) -> str:
     """Hash a token or a transaction ID; a fast hash is enough, because nobody can guess 192 random bits."""
     return hashlib.sha256(token[:TYPED_LIMIT].encode("utf-8", "replace")).hexdigest()
-
-
-def parse_network(text: str) -> str | None:
-    """Read an address or a network such as `10.0.0.0/24`, and write it in its shortest form; None if invalid.
-
-    An address with bits outside its network is invalid: it is not clear which of the two is meant.
-    """
-    if len(text) > TYPED_LIMIT:
-        return None
-    try:
-        return str(ip_network(text.strip()))
-    except ValueError:
-        return None
 
 
 def is_within(address: str, networks: Iterable[str]) -> bool:

@@ -1,9 +1,11 @@
 """Where sign-ins and acts come from, and when two addresses count as the same source."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from data.rules.domain_types import Application
+
+Network = IPv4Network | IPv6Network
 
 _NAT64 = ip_network("64:ff9b::/96")
 """The prefix under which a translator presents IPv4 addresses (RFC 6052 section 2.1)."""
@@ -50,6 +52,24 @@ def normalise(address: str) -> str:
         if parsed.is_link_local and zone:
             return f"{parsed}%{zone[:_LONGEST_ZONE]}"
     return str(parsed)
+
+
+def parse_network(text: str) -> Network | None:
+    """Read an address or a network such as `10.0.0.0/24`; None for anything else.
+
+    An address with bits outside its network is invalid: it is not clear which of the two is meant.
+    """
+    if len(text) > _LIMIT:
+        return None
+    try:
+        return ip_network(text.strip())
+    except ValueError:
+        return None
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an IP address without a zone."""
+    return "/" not in text and parse_network(text) is not None
 
 
 def source_of(address: str) -> str:

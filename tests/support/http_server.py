@@ -12,11 +12,12 @@ from support.database import OPERATOR, World
 
 from data.authserver.certificate import Certificate
 from data.authserver.http_server import serving_http
-from data.authserver.http_settings import HttpSettings, Network
+from data.authserver.http_settings import HttpSettings
 from data.authserver.verification import Verifier
 from data.delivery.carriers import Carriers
 from data.operations.applications import registry
 from data.rules.applications import Asks, NewApplication, Protocol
+from data.rules.source_addresses import Network
 from data.store import Store
 from sshserver.listener import bind
 from sshserver.telemetry import crash_reports

@@ -8,10 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from data.authserver.http_settings import HttpSettings, parse_listen, parse_network
+from data.authserver.http_settings import HttpSettings, parse_listen
 from data.delivery.carriers import Carriers, Command, Smtp
 from data.rules.invitations import is_reachable, parse_address
 from data.rules.safe_text import safe
+from data.rules.source_addresses import parse_network
 from data.rules.totp import ISSUER_LIMIT
 from data.rules.user_fields import fold_email, fold_phone
 from data.storage.files import first_line, read_plain

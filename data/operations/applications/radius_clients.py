@@ -7,7 +7,8 @@ from ipaddress import ip_network
 from data.operations.actors import roles_of
 from data.operations.applications.asking import AskingApplication
 from data.operations.applications.registry import secret_place
-from data.rules.applications import Asks, Network, Protocol
+from data.rules.applications import Asks, Protocol
+from data.rules.source_addresses import Network
 from data.storage import models
 from data.storage.prepared_statements import Prepared
 from data.store import Tx

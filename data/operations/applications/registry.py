@@ -19,6 +19,7 @@ from data.rules.applications import Asks, NewApplication, Protocol, ReplyAttribu
 from data.rules.audit_events import Event
 from data.rules.domain_types import Role
 from data.rules.permissions import Action, SensitiveAction
+from data.rules.source_addresses import parse_network
 from data.storage import models
 from data.store import Tx
 
@@ -202,11 +203,11 @@ def _checked(acting: Acting, new: NewApplication) -> NewApplication | Denied:
         return Denied(reason)
     networks: list[str] = []
     for text in new.networks or rules.LOOPBACK:
-        network = rules.parse_network(text)
+        network = parse_network(text)
         if network is None:
             typed = text[: rules.TYPED_LIMIT]
             return Denied(f"{typed} is not a network. Write an address, or a network such as 10.0.0.0/24.")
-        networks.append(network)
+        networks.append(str(network))
     of_told = [each.practice for each in new.told if each.practice]
     practices = [find_practice(acting, text) for text in (*new.practices, *of_told)]
     if not all(practices):
