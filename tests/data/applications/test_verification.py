@@ -322,8 +322,7 @@ async def test_every_reject_takes_the_same_statements(world, application):
     world.lock("locked")
     world.set("inactive", active=False)
     other = models.Account.create(name="Other", mode="optional", created_at=world.clock.now)
-    models.User.update(account=other.id).where(models.User.name == "unserved").execute()
-    world.catch_up()
+    world.set("unserved", account=other, practice=models.Practice.create(account=other, name="Main"))
     world.clock.forward(minutes=1)
     await vpn.ask("wrong", world.wrong_code("wrong"))  # The first of a minute also forgets old ones.
     world.clock.forward(seconds=30)
