@@ -26,12 +26,16 @@ def is_act(message: Message) -> bool:
 
 def warning(limits: Limits) -> str:
     """Return the warning before an idle session ends."""
-    return f"This session ends in {limits.idle_warning_seconds:g} seconds. Press any key to stay."
+    return f"This session ends in {_counted(limits.idle_warning_seconds, 'second')}. Press any key to stay."
 
 
 def farewell(limits: Limits) -> str:
     """Return the message after an idle session has ended."""
-    return f"Signed out after {limits.idle_minutes:g} minutes without activity."
+    return f"Signed out after {_counted(limits.idle_minutes, 'minute')} without activity."
+
+
+def _counted(number: float, noun: str) -> str:
+    return f"{number:g} {noun if number == 1 else noun + 's'}"
 
 
 class IdleWatch:

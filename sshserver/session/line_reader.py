@@ -123,8 +123,10 @@ class LineReader:
         self._go_on()
 
     def stop(self) -> None:
-        """End the input at once: the session is over."""
+        """End the input at once: the session is over. What is said then begins a line of its own."""
         self._taken()
+        if self._question is not None:
+            self._show("\n")
         self.end()
 
     def resize(self, columns: int) -> None:

@@ -112,6 +112,7 @@ async def test_interrupting_and_ending():
     asking = asyncio.create_task(asyncio.to_thread(typist.ask))
     await asyncio.sleep(0.01)
     typist.reader.stop()
+    assert typist.shown.endswith(b"\r\n")
     with pytest.raises(EOFError):
         await asking
     with pytest.raises(EOFError):

@@ -151,8 +151,8 @@ async def test_a_silent_user_is_warned_then_signed_out(terminal):
             shown = await asyncio.wait_for(process.stdout.read(), 60)
             shown += await process.stderr.read()
             await process.wait_closed()
-    assert "This session ends in 1 seconds. Press any key to stay." in " ".join(shown.split())
-    assert shown.rstrip().endswith("Signed out after 0.02 minutes without activity.")
+    assert "This session ends in 1 second. Press any key to stay." in " ".join(shown.split())
+    assert shown.rstrip().endswith("\ntwofold: Signed out after 0.02 minutes without activity.")
     assert "\x1b" not in shown
 
 
