@@ -123,4 +123,4 @@ def show_recovery_codes(here: Caller, codes: Sequence[str]) -> None:
         streams().interruption.clear()
         tell("You did not confirm that they are saved. Your next sign-in replaces them.", err=True)
         return
-    tell(confirmed(here.run(recovery_codes.confirm_saved)).message, err=True)
+    tell(confirmed(here.run(recovery_codes.confirm_saved, codes)).message, err=True)

@@ -1,5 +1,6 @@
 """Recovery codes: five, shown once; new ones void the old ones."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -26,13 +27,25 @@ class NewRecoveryCodes:
 
 
 @require_user(restricted=(SignedIn,))
-def confirm_saved(me: ActingUser) -> Done | Denied:
-    """Record that the recovery codes were saved, so that they are not shown again."""
+def confirm_saved(me: ActingUser, shown: Sequence[str] = ()) -> Done | Denied:
+    """Record that the recovery codes were saved, so that they are not shown again.
+
+    Those that were shown are refused if others have replaced them since.
+    """
     if not me.facts.enrolled:
         return Denied("There are no recovery codes to save. Set up two-factor authentication first.")
+    if shown and not _is_any_good(me.user.id, shown):
+        return Denied("Newer recovery codes have replaced these in the meantime. Only the newer ones work.")
     models.User.update(recovery_saved=True).where(models.User.id == me.user.id).execute()
     trail.record(me, Event.RECOVERY_SAVED, me.user.name)
     return Done("Recovery codes saved.")
+
+
+def _is_any_good(user_id: int, shown: Sequence[str]) -> bool:
+    table = models.RecoveryCode
+    rows = table.select().where((table.user == user_id) & table.expires_at.is_null())
+    parsed = map(recovery_codes.parse, shown)
+    return not {row.selector for row in rows}.isdisjoint(parts.selector for parts in parsed if parts)
 
 
 @require_user()

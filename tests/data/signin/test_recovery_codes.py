@@ -4,7 +4,7 @@ import pytest
 from support.database import World
 
 from data.operations.actors import Member
-from data.operations.results import Denied, FreshProof, FreshProofNeeded
+from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded
 from data.operations.signin import admission, recovery_codes
 from data.operations.signin.code_verification import CodeWrong
 from data.operations.signin.recovery_codes import NewRecoveryCodes
@@ -39,6 +39,16 @@ def test_they_are_replaced_until_they_are_saved(world, anna):
     world.run(recovery_codes.confirm_saved, anna)
     assert world.run(recovery_codes.replace_unsaved_codes, world.session("anna")) is None
     assert isinstance(world.submit(world.attempt("anna"), second.recovery_codes[4]), admission.Admitted)
+
+
+def test_codes_that_others_replaced_cannot_be_confirmed_as_saved(world, anna):
+    """Of two windows that each show new codes, only the second shows codes that work."""
+    first = world.run(recovery_codes.renew_recovery_codes, anna).recovery_codes
+    second = world.run(recovery_codes.renew_recovery_codes, anna).recovery_codes
+    refused = world.run(recovery_codes.confirm_saved, anna, first)
+    assert (type(refused), world.row("anna").recovery_saved) == (Denied, False)
+    assert "Newer recovery codes have replaced these" in refused.message
+    assert isinstance(world.run(recovery_codes.confirm_saved, anna, second), Done)
 
 
 @pytest.mark.parametrize("change", ["mode off", "disabled"])
