@@ -155,23 +155,31 @@ def reminder(letter: Letter) -> Envelope:
 
 @dataclass(frozen=True, slots=True)
 class DeadlineLetter:
-    """Who is reminded of a deadline, how many days are left, and where they sign in if the settings say."""
+    """Who is reminded of a deadline, and where they sign in if the settings say.
+
+    `days_left` are those of this user; None where they must set it up at their next sign-in.
+    """
 
     to: str
     name: str
     account: str
     issuer: str
     deadline: datetime
-    days_left: int
+    days_left: int | None
     ssh: SshAddress | None
 
 
 def deadline_reminder(letter: DeadlineLetter) -> Envelope:
     """Word a reminder of the deadline by which everyone must have set up two-factor authentication."""
-    account, left = safe(letter.account), days_in_words(letter.days_left)
+    account, must_now = safe(letter.account), letter.days_left is None
+    left = "set up two-factor authentication" if letter.days_left is None else days_in_words(letter.days_left)
+    yet = ", and must at your next sign-in" if must_now else f": {left}"
     asked = (
         f"From {letter.deadline:%Y-%m-%d} on, everyone in {account} must use two-factor authentication. You "
-        f"have not set it up yet: {left}. It takes a few minutes. Have your phone ready, and "
+        f"have not set it up yet{yet}. It takes a few minutes. Have your phone ready, and "
+    )
+    then = (
+        "You then set it up." if must_now else "You are then offered to set it up, or find it on My profile."
     )
     reachable = letter.ssh is not None and letter.ssh.fingerprint
     asked += "type this in a terminal to sign in:" if reachable else "sign in as usual."
@@ -181,7 +189,7 @@ def deadline_reminder(letter: DeadlineLetter) -> Envelope:
         f"{_wrapped(asked)}\n"
         f"\n"
         f"{_how(letter.ssh, letter.name) if letter.ssh and reachable else ''}"
-        f"You are then offered to set it up, or find it on My profile.\n"
+        f"{then}\n"
         f"\n"
         f"Account: {account}\n"
         f"\n"

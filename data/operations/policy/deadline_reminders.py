@@ -7,7 +7,7 @@ nothing ran, only the nearest day is made up for. A part of the users is told in
 import json
 from collections.abc import Iterator
 
-from data.operations.actors import policy_of, read_user
+from data.operations.actors import days_left_of, policy_of, read_user
 from data.operations.audit import notice_outbox
 from data.operations.audit.notice_outbox import Claimed
 from data.rules.audit_events import Event
@@ -64,11 +64,12 @@ def word(tx: Tx, claimed: Claimed) -> Envelope | None:
     """Word a claimed reminder by what is true now; settle it and return None if they have set it up."""
     user = read_user(claimed.user_id)
     policy = None if user is None else policy_of(user.account)
-    left = None if policy is None else days_until(policy, tx.now)
+    ahead = policy is not None and days_until(policy, tx.now) is not None
     is_missing = user is not None and user.standing in _MISSING and user.email == claimed.to
-    if user is None or policy is None or policy.deadline is None or left is None or not is_missing:
+    if user is None or policy is None or policy.deadline is None or not ahead or not is_missing:
         notice_outbox.drop(tx, claimed)
         return None
+    left = days_left_of(policy, user, tx.now)
     account, services = user.account.name, tx.services
     return deadline_reminder(
         DeadlineLetter(claimed.to, user.name, account, services.issuer, policy.deadline, left, services.ssh)

@@ -7,6 +7,7 @@ from support.database import OPERATOR, World
 
 from data.operations.audit import notice_outbox
 from data.operations.policy import deadline_reminders, deadlines, policy_settings
+from data.operations.users.lifecycle import NewUser, create_user
 from data.rules.audit_events import Event
 from data.rules.deadline import begins
 from data.rules.domain_types import Mode
@@ -16,12 +17,12 @@ pytestmark = pytest.mark.feature("deadline-reminders")
 
 DAY = date(2026, 3, 22)
 """Twenty days after the worlds begin."""
-TO_ALL = {"admin", "anna", "ben", "carla"}
+TO_ALL = {"anna", "ben", "carla"}
 
 
 @pytest.fixture
 def people(world: World, monkeypatch) -> World:
-    """Three who have nothing to set up before the deadline, and the administrator, who has."""
+    """Three who may wait for the deadline, and the administrator, who must set up at the next sign-in."""
     monkeypatch.setattr(deadline_reminders, "_PART", 2)
     for name in ("anna", "ben", "carla"):
         world.user(name)
@@ -38,15 +39,22 @@ def told(world: World, days_before: int, hour: int = 9) -> dict[str, set[str]]:
     while world.run(deadline_reminders.is_due):
         world.run(deadline_reminders.remind)
     said: dict[str, set[str]] = {}
+    must: set[str] = set()
     while batch := world.run(notice_outbox.claim):
         for claimed in batch:
             if claimed.act.event is Event.DEADLINE_NEAR and (
                 made := world.run(deadline_reminders.word, claimed)
             ):
-                said.setdefault(made.subject, set()).add(made.to.partition("@")[0])
-                assert "From 2026-03-22 on, everyone in Clinic must use" in " ".join(made.text.split())
-                assert f"ssh -p 2222 {made.to.partition('@')[0]}@ssh.clinic.example" in made.text
+                name, text = made.to.partition("@")[0], " ".join(made.text.split())
+                if "You have not set it up yet, and must at your next sign-in." in text:
+                    assert made.subject == "Twofold: set up two-factor authentication"
+                    must.add(name)
+                else:
+                    said.setdefault(made.subject, set()).add(name)
+                assert "From 2026-03-22 on, everyone in Clinic must use" in text
+                assert f"ssh -p 2222 {name}@ssh.clinic.example" in made.text
         world.run(notice_outbox.settle, batch, {})
+    assert must == ({"admin"} if said else set())
     return said
 
 
@@ -63,7 +71,7 @@ def test_each_day_once_to_who_is_missing(people):
     assert told(people, 4) == {}
     assert told(people, 3) == {left("3 days"): TO_ALL - {"anna"}}
     people.enrol("ben")
-    assert told(people, 1) == {left("1 day"): {"admin", "carla"}}
+    assert told(people, 1) == {left("1 day"): {"carla"}}
     assert told(people, 1, hour=23) == {}
     assert told(people, 0) == {}
 
@@ -90,6 +98,13 @@ def test_whoever_sets_up_meanwhile_is_not_told(people):
     people.run(deadline_reminders.remind)
     people.enrol("anna")
     assert told(people, 7, hour=1) == {left("7 days"): TO_ALL - {"anna"}}
+
+
+def test_days_of_grace_are_told_as_everywhere_else(people):
+    people.clock.now = begins(DAY - timedelta(days=1))
+    people.run(deadlines.set_grace_days, OPERATOR, 9, seen=0)
+    people.run(create_user, OPERATOR, NewUser("dora", "dora@clinic.example"))
+    assert told(people, 1) == {left("1 day"): TO_ALL, left("9 days"): {"dora"}}
 
 
 @pytest.mark.feature("deadline")
