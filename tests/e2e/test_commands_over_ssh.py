@@ -362,6 +362,8 @@ async def test_days_left_are_told_beside_the_output(running, people):
         shown = await eve.run("me --json")
         assert (shown.exit_status, json.loads(shown.stdout)["days_left"]) == (0, 3)
         assert shown.stderr == "3 days left to set up two-factor authentication. Type: ssh gate me enrol\n"
+        prompt = await eve.run("", input="exit\n", stderr=asyncssh.STDOUT)
+        assert re.findall("Type: .*", str(prompt.stdout)) == ["Type: me enrol"]
     people.clock.now = begins(day)
     connection, _ = await connect(running.port, "eve", [], keys=[people.keys["eve"]])
     async with connection as eve:
