@@ -37,6 +37,14 @@ def test_a_token_is_the_last_word(clinic, home):
 
 
 @pytest.mark.feature("applications-managed")
+@pytest.mark.parametrize("protocols", [(), ("--http", "--radius")])
+def test_one_protocol(clinic, protocols):
+    refused = clinic("application", "add", "vpn", *protocols, "--asks", "code")
+    assert (refused.status, "--http or --radius" in refused.err) == (2, True)
+    assert json.loads(clinic("application", "list", "--json").out) == []
+
+
+@pytest.mark.feature("applications-managed")
 def test_shown_and_listed(clinic):
     clinic("practice", "add", "North")
     clinic(*ADD, "--practice", "north", "--may-send")

@@ -37,8 +37,8 @@ def application() -> None:
     )
 )
 @click.argument("name")
-@click.option("--http", "protocol", flag_value=Protocol.HTTP.value, help="It asks over HTTP.")
-@click.option("--radius", "protocol", flag_value=Protocol.RADIUS.value, help="It asks by RADIUS.")
+@click.option("--http", is_flag=True, help="It asks over HTTP.")
+@click.option("--radius", is_flag=True, help="It asks by RADIUS.")
 @click.option(
     "--asks",
     type=click.Choice([asks.value for asks in Asks]),
@@ -83,7 +83,8 @@ def application() -> None:
 def add(
     here: Caller,
     name: str,
-    protocol: str | None,
+    http: bool,
+    radius: bool,
     asks: str,
     networks: tuple[str, ...],
     practices: tuple[str, ...],
@@ -97,11 +98,11 @@ def add(
 
     Give --from, --practice, --filter-id and --class once for each network, practice and value.
     """
-    if protocol is None:
+    if http == radius:
         raise click.UsageError("Say how it asks: --http or --radius.")
     new = NewApplication(
         name,
-        Protocol(protocol),
+        Protocol.HTTP if http else Protocol.RADIUS,
         Asks(asks),
         networks,
         practices,
