@@ -56,6 +56,20 @@ async def test_added(world):
 
 
 @pytest.mark.feature("applications-managed")
+async def test_added_where_practices_are_many(world):
+    """They scroll by themselves, so that what was wrong and the buttons are seen."""
+    for number in range(40):
+        world.run(practices.add_practice, OPERATOR, f"Clinic {number:02}")
+    async with opened(world, "admin", first="7") as person:
+        await person.sees("0 applications", "n New")
+        await person.presses("n")
+        await person.sees("New application", "[ ] Clinic 03", "Add", "Cancel")
+        await person.types("ssh")
+        await person.presses("tab", "enter")
+        await person.sees("is not ssh, local or host", "[ ] Clinic 03", "Add", "Cancel")
+
+
+@pytest.mark.feature("applications-managed")
 async def test_changed(world):
     token = add(world, "vpn")
     async with opened(world, "admin", first="7", size=(100, 30)) as person:

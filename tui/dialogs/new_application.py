@@ -62,7 +62,7 @@ class NewApplicationDialog(Dialog[NewApplicationForm]):
                 TickBox(safe(each), each in form.practices, name=each, classes=_PRACTICE, compact=True)
                 for each in self._practices
             ]
-            yield Horizontal(Label("Practices"), Vertical(*boxes), classes="row roles")
+            yield Horizontal(Label("Practices"), Vertical(*boxes, id="practices"), classes="row roles")
             yield paragraph("None ticked: it serves all practices.", "hint")
         yield TickBox(
             "Accept people without 2FA by their password", form.accept_without_2fa, id="without", compact=True
