@@ -24,7 +24,7 @@ from data.authserver.certificate import Certificate
 from data.authserver.http_dialects import DIALECTS, Dialect
 from data.authserver.http_listener import error_answer, json_answer, serving
 from data.authserver.http_settings import HttpSettings
-from data.authserver.places import Places
+from data.authserver.request_slots import RequestSlots
 from data.authserver.requests import BODY_BYTES, Fault
 from data.authserver.verification import Verifier
 from data.operations.applications.asking import AskingApplication, authenticate_application
@@ -63,7 +63,7 @@ class HttpServer:
         self._verifier = verifier
         self._proxies = proxies
         self._rate = _Rate(REQUESTS_PER_SECOND)
-        self._judging = Places()
+        self._slots = RequestSlots()
         self._healthy_until = 0.0
         self._logged: dict[str, float] = {}
         self.closing = False
@@ -121,7 +121,7 @@ class HttpServer:
         if isinstance(asked, Fault):
             return dialect.fail(_FAULTS.get(asked.field, 400), asked.message, asked.field, self._now)
         address = self._client(request, peer)
-        with self._judging.place(asking.id, source_of(address or "")) as given:
+        with self._slots.taken(asking.id, source_of(address or "")) as given:
             if not given:
                 return dialect.fail(429, _BUSY, None, self._now)
             verdict = await self._verifier.verify(asking, replace(asked, from_address=address))

@@ -18,9 +18,9 @@ from typing import Any, Final
 from pyrad.packet import AuthPacket
 
 from data.authserver import radius_packets as packets
-from data.authserver.places import Places
 from data.authserver.radius_packets import AccessQuestion, Dropped, StatusRequest, Unsupported
 from data.authserver.radius_state import open_state, seal_state
+from data.authserver.request_slots import RequestSlots
 from data.authserver.verification import Verifier
 from data.operations.applications.asking import (
     Accept,
@@ -61,7 +61,7 @@ _FAULTS: Final = {
     Dropped.PROXY_STATE: "it has passed a proxy, and {} sends no Message-Authenticator",
 }
 
-Send = Callable[[bytes], object]
+SendReply = Callable[[bytes], object]
 """Sends an answer to where a packet came from."""
 _Key = tuple[Any, bytes]
 
@@ -78,7 +78,7 @@ class RadiusServer:
         self._report = report
         self._clients: tuple[RadiusClient, ...] | None = None
         self._at: dict[str, tuple[RadiusClient, ...]] = {}
-        self._places = Places()
+        self._slots = RequestSlots()
         self._answers: OrderedDict[_Key, tuple[float, bytes]] = OrderedDict()
         self._judging: dict[_Key, asyncio.Task[None]] = {}
         self._logged: dict[object, float] = {}
@@ -94,7 +94,7 @@ class RadiusServer:
             self._clients = clients
             self._at.clear()
 
-    def receive(self, data: bytes, address: Any, send: Send) -> None:
+    def receive(self, data: bytes, address: Any, send: SendReply) -> None:
         """Take a packet from an address, whose first part is the host; it is answered by `send`, or never."""
         if self._clients is None:
             return
@@ -111,7 +111,7 @@ class RadiusServer:
         if self._judging:
             await asyncio.wait(self._judging.values(), timeout=seconds)
 
-    def _take(self, data: bytes, clients: tuple[RadiusClient, ...], address: Any, send: Send) -> None:
+    def _take(self, data: bytes, clients: tuple[RadiusClient, ...], address: Any, send: SendReply) -> None:
         key = (address, sha256(data).digest())
         if key in self._judging:
             return  # Its answer is sent when there is one, and reaches who asks again.
@@ -140,12 +140,12 @@ class RadiusServer:
                 task.add_done_callback(lambda _ended: self._judging.pop(key, None))
 
     async def _answer(
-        self, key: _Key, client: RadiusClient, packet: AuthPacket, asked: AccessQuestion, send: Send
+        self, key: _Key, client: RadiusClient, packet: AuthPacket, asked: AccessQuestion, send: SendReply
     ) -> None:
-        """Judge a request and answer it; without a database or a free place it gets no answer."""
+        """Judge a request and answer it; without a database or a free slot it gets no answer."""
         station = asked.station.strip() if is_address(asked.station.strip()) else None
         try:
-            with self._places.place(client.id, source_of(station or "")) as given:
+            with self._slots.taken(client.id, source_of(station or "")) as given:
                 if not given:
                     self._count(Dropped.BUSY)
                     return

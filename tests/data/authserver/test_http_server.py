@@ -13,7 +13,7 @@ from support.http_server import curl, http_server, verify
 from support.mail_server import mail_server
 
 from data.authserver import http_server as tested
-from data.authserver.places import OF_ADDRESS
+from data.authserver.request_slots import OF_ADDRESS
 from data.delivery.carriers import Carriers, Smtp
 from data.operations.applications import registry
 from data.rules.applications import Asks
@@ -351,7 +351,7 @@ async def is_answered(port, crowd):
 
 
 @pytest.mark.feature("applications-http")
-async def test_places_while_users_are_slowed(world, token, ben, monkeypatch):
+async def test_slots_while_users_are_slowed(world, token, ben, monkeypatch):
     """Those of one address that wait after wrong codes do not fill the server."""
     portal = token()
     waiting = asyncio.Event()

@@ -12,15 +12,15 @@ OF_ADDRESS: Final = 8
 answers each may take seconds, and the others are told to wait."""
 
 
-class Places:
+class RequestSlots:
     """Limits how many requests are judged at a time."""
 
     def __init__(self) -> None:
         self._taken: Counter[object] = Counter()
 
     @contextlib.contextmanager
-    def place(self, application: int, source: str) -> Iterator[bool]:
-        """Take a place of an application and of its users' address, if known; yield if one was free."""
+    def taken(self, application: int, source: str) -> Iterator[bool]:
+        """Take a slot of an application and of its users' address, if known; yield whether one was free."""
         limits: dict[object, int] = {"all": AT_A_TIME, application: OF_APPLICATION}
         if source:
             limits[f"from {source}"] = OF_ADDRESS
