@@ -1,5 +1,6 @@
 """Practices: the parts of an account, each with its users; one policy applies to all of them."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -146,9 +147,19 @@ def remove_practice(acting: Acting, name: str) -> Done | Denied:
     )
     models.User.update(practice=other.id).where(models.User.practice == practice.id).execute()
     models.PracticeWord.delete().where(models.PracticeWord.practice == practice.id).execute()
+    _tell_no_more_of(practice)
     models.Practice.delete().where(models.Practice.id == practice.id).execute()
     trail.record(acting, Event.PRACTICE_REMOVED, name=practice.name)
     return Done(f"Practice {practice.name} removed.")
+
+
+def _tell_no_more_of(practice: models.Practice) -> None:
+    """Take a practice out of what applications are told of users: another one may get its ID later."""
+    table = models.Application
+    of_account = (table.account == practice.account) & (table.attributes != "[]")
+    for application in list(table.select().where(of_account)):
+        told = [each for each in json.loads(application.attributes) if each[-1] != practice.id]
+        table.update(attributes=json.dumps(told)).where(table.id == application.id).execute()
 
 
 @require_target(UserAct.MOVE)

@@ -13,7 +13,15 @@ from data.operations.applications.registry import NewSecret, State
 from data.operations.maintenance import accounts, doctor_facts, master_key
 from data.operations.results import Denied, Done
 from data.operations.users import lifecycle, practices
-from data.rules.applications import LOOPBACK, Asks, NewApplication, Protocol, split_answer
+from data.rules.applications import (
+    LOOPBACK,
+    Asks,
+    NewApplication,
+    Protocol,
+    ReplyAttribute,
+    Told,
+    split_answer,
+)
 from data.storage import models
 from data.storage.vault import Vault, check_value_of
 
@@ -37,6 +45,17 @@ def test_what_is_kept(world):
     assert (vpn.lenient, vpn.asks, vpn.state) == (True, Asks.CODE, State.ENABLED)
     assert world.run(registry.show_application, OPERATOR, "PORTAL") == portal
     assert world.events(last=2) == ["application.added"] * 2
+
+
+def test_what_is_told_of_a_practice_is_not_told_of_one_that_gets_its_id(world):
+    everyone = Told(ReplyAttribute.CLASS, "staff")
+    north = Told(ReplyAttribute.FILTER_ID, "may-do-all", practice="North")
+    world.run(practices.add_practice, OPERATOR, "North")
+    add(world, replace(VPN, told=(everyone, north)))
+    assert world.run(registry.show_application, OPERATOR, "vpn").told == (everyone, north)
+    world.run(practices.remove_practice, OPERATOR, "North")
+    world.run(practices.add_practice, OPERATOR, "Visitors")
+    assert world.run(registry.show_application, OPERATOR, "vpn").told == (everyone,)
 
 
 @pytest.mark.feature("applications-managed")
