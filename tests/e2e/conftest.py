@@ -1,10 +1,11 @@
 """What the journeys share."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from support.installed_program import Clinic
+from support.ssh_users import People, open_people
 
 
 @pytest.fixture
@@ -21,3 +22,10 @@ async def clinic(tmp_path: Path, require_program) -> AsyncIterator[Clinic]:
         await found.server.wait()
         # Its workers hold the log open until they have ended too.
         await found._reading
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Iterator[People]:
+    found = open_people(tmp_path)
+    yield found
+    found.store.close()

@@ -5,7 +5,7 @@ import json
 import re
 import threading
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -16,7 +16,7 @@ import paramiko
 import pytest
 from support.pseudo_terminal import TerminalProgram
 from support.ssh_server import HOST, Running, connect, running_server, until
-from support.ssh_users import OPERATOR, PASSWORD, People, open_people
+from support.ssh_users import OPERATOR, PASSWORD, People
 
 from data.delivery.carriers import Carriers
 from data.operations.policy import policy_settings
@@ -29,13 +29,6 @@ from sshserver.auth_backend import StoreBackend
 from tui.cli.member_commands import MemberCommands
 
 BOTH = frozenset({Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN})
-
-
-@pytest.fixture
-def people(tmp_path: Path) -> Iterator[People]:
-    found = open_people(tmp_path)
-    yield found
-    found.store.close()
 
 
 @pytest.fixture

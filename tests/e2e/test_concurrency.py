@@ -2,13 +2,11 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 import asyncssh
-import pytest
 from support.ssh_server import HOST, running_server
-from support.ssh_users import People, open_people
+from support.ssh_users import People
 
 from data.rules.policy import ATTEMPTS
 from data.storage import models
@@ -16,13 +14,6 @@ from sshserver.auth_backend import StoreBackend
 
 ROUNDS = 20
 STEP = 30
-
-
-@pytest.fixture
-def people(tmp_path: Path) -> Iterator[People]:
-    found = open_people(tmp_path)
-    yield found
-    found.store.close()
 
 
 class HeldBack(asyncssh.SSHClient):

@@ -2,16 +2,15 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import asyncssh
 import pytest
 import wcwidth
 from support.pseudo_terminal import TerminalProgram
 from support.ssh_server import Running, connect, running_server
-from support.ssh_users import OPERATOR, PASSWORD, People, open_people
+from support.ssh_users import OPERATOR, PASSWORD, People
 
 from data.delivery.carriers import Carriers
 from data.operations.signin.temporary_codes import issue_temporary_code
@@ -27,13 +26,6 @@ ONE_TIME = "given by an administrator"
 KEY = re.compile(r"^(?:[A-Z2-7]{4} ){7}[A-Z2-7]{4}\r?$", re.MULTILINE)
 OPTIONS = ["-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
 OPTIONS += ["-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none"]
-
-
-@pytest.fixture
-def people(tmp_path: Path) -> Iterator[People]:
-    found = open_people(tmp_path)
-    yield found
-    found.store.close()
 
 
 @pytest.fixture
