@@ -91,6 +91,22 @@ async def test_switch_pressed_while_a_change_ends(world, monkeypatch):
         await person.sees("Change the methods?", "Text message: on.")
 
 
+@pytest.mark.feature("two-editors")
+async def test_a_switch_changes_no_other_method(world, monkeypatch):
+    """Not even one that was changed since the screen last read the methods."""
+    async with opened(world, "admin", size=(80, 40)) as person:
+        await person.sees("2 Users")
+        await person.presses("3")
+        await person.sees("[ ] Text message")
+        monkeypatch.setattr(person.app.screen, "read", asyncio.Event().wait)
+        world.methods(Method.APP, Method.SMS)
+        await person.presses("t", "tab", "space")
+        asked = await person.sees("Change the methods?", "E-mail: on.")
+        assert "Text message" not in asked
+        await person.presses("y")
+        await person.sees("✓ The methods are now: authenticator app, text message, e-mail.")
+
+
 @pytest.mark.feature("method-settings")
 async def test_methods_for_which_nothing_is_set_up(world):
     """They cannot be switched on, and a line says what to do."""

@@ -1,8 +1,8 @@
 """The account's two-factor policy."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from rich.text import Text
 from textual.binding import BindingType
@@ -36,6 +36,8 @@ from tui.widgets.hanging_lines import HangingLines
 from tui.widgets.section_title import SectionTitle
 from tui.widgets.status_line import Tone
 from tui.widgets.status_marks import marked
+
+S = TypeVar("S", Method, PolicyNotice)
 
 _DESTINATIONS = {
     Method.EMAIL: ("E-mail address", EMAIL_LIMIT),
@@ -191,8 +193,9 @@ class SecurityScreen(MainScreen):
         """Switch notices, and methods after confirmation."""
         event.stop()
         if self.view is not None:
-            methods = frozenset(Method(name) for name in self._ticked("#methods"))
-            notices = frozenset(PolicyNotice(name) for name in self._ticked("#notices"))
+            policy = self.view.policy
+            methods = _turned(policy.methods, map(Method, self._ticked("#methods")))
+            notices = _turned(policy.notices, map(PolicyNotice, self._ticked("#notices")))
             switch = partial(self._switch_when_idle, methods, notices)
             in_background(self, switch, "switching", latest_only=True)
 
@@ -200,7 +203,7 @@ class SecurityScreen(MainScreen):
         boxes = self.query_one(switches).query(Checkbox)
         return [box.name for box in boxes if box.value and box.name]
 
-    async def _switch_when_idle(self, methods: frozenset[Method], notices: frozenset[PolicyNotice]) -> None:
+    async def _switch_when_idle(self, methods: dict[Method, bool], notices: dict[PolicyNotice, bool]) -> None:
         """Switch when no action is running, so that a ticked box always leads to a question."""
         await self.until_idle()
         self._switch(methods, notices)
@@ -211,17 +214,24 @@ class SecurityScreen(MainScreen):
             box.focus()
 
     @working
-    async def _switch(self, methods: frozenset[Method], notices: frozenset[PolicyNotice]) -> None:
-        if self.view is not None:
-            for notice in notices ^ self.view.policy.notices:
-                await self.app.act(policy_settings.set_notice, notice, on=notice in notices)
-        preview = await self.app.read(policy_settings.preview_methods, methods)
-        if preview is None or preview.before == methods:
+    async def _switch(self, methods: dict[Method, bool], notices: dict[PolicyNotice, bool]) -> None:
+        """Turn these on or off, whatever else was changed since the screen read the policy."""
+        present = await self.app.read(policy_settings.show_policy)
+        if present is None:
+            return
+        for notice, on in notices.items():
+            if (notice in present.policy.notices) is not on:
+                await self.app.act(policy_settings.set_notice, notice, on=on)
+        wanted = frozenset(
+            method for method in Method if methods.get(method, method in present.policy.methods)
+        )
+        preview = await self.app.read(policy_settings.preview_methods, wanted)
+        if preview is None or preview.before == wanted:
             return
         if preview.refusal:
             self.app.report(Denied(preview.refusal))
         elif await self.app.push_screen_wait(ConfirmDialog(consequences.change_methods(preview))):
-            await self.app.act(policy_settings.set_methods, methods, seen=preview.before)
+            await self.app.act(policy_settings.set_methods, wanted, seen=preview.before)
 
     def _show_methods(self, view: PolicyView) -> None:
         with self.prevent(Checkbox.Changed):
@@ -418,3 +428,9 @@ class SecurityScreen(MainScreen):
                 policy_settings.set_mode, Mode.PERMANENT, seen=preview.before, confirmation=typed[0]
             ),
         )
+
+
+def _turned(shown: frozenset[S], ticked: Iterable[S]) -> dict[S, bool]:
+    """Return what differs from what was shown, each with whether it is ticked now."""
+    now = frozenset(ticked)
+    return {each: each in now for each in shown ^ now}
