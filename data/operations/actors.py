@@ -106,6 +106,11 @@ _USER = Prepared(
 _ROLES = Prepared(models.UserRole, 1, lambda key: models.UserRole.select().where(models.UserRole.user == key))
 _SESSION = Prepared(models.Session, 1, lambda key: models.Session.select().where(models.Session.id == key))
 _FACTORS = Prepared(models.Factor, 1, lambda key: models.Factor.select().where(models.Factor.user == key))
+_FIRST_ACCOUNTS = Prepared(
+    models.Account,
+    0,
+    lambda: models.Account.select().order_by(models.Account.name).limit(_NAMED_ACCOUNTS + 1),
+)
 
 
 def policy_of(account: models.Account) -> Policy:
@@ -263,7 +268,7 @@ def _account_of(operator: Operator) -> models.Account | Denied:
     """Find the account that the operator acts in: the named one, or the only one."""
     if operator.account is not None:
         return find_account(operator.account) or NO_SUCH_ACCOUNT
-    accounts = list(models.Account.select().order_by(models.Account.name).limit(_NAMED_ACCOUNTS + 1))
+    accounts = _FIRST_ACCOUNTS.all()
     if len(accounts) == 1:
         return accounts[0]
     named = ", ".join(account.name for account in accounts[:_NAMED_ACCOUNTS])

@@ -13,6 +13,7 @@ from data.rules.recovery_codes import FEW_LEFT
 from data.rules.user_search import words
 from data.rules.user_status import Standing
 from data.storage import models
+from data.storage.prepared_statements import Prepared, PreparedWrite, insert_rows
 
 
 def refresh_standing(which: Any, at: datetime) -> None:
@@ -20,14 +21,17 @@ def refresh_standing(which: Any, at: datetime) -> None:
 
     `which` is a condition on users. Those whose standing is another one now have it since `at`.
     """
-    user, standing = models.User, standing_column()
-    user.update(standing=standing, standing_since=at).where(which & (user.standing != standing)).execute()
+    _with_standing(which, at).execute()
+
+
+def refresh_standing_of(user_id: int, at: datetime) -> None:
+    """Update a single user's standing, as `refresh_standing` does."""
+    _STAND.run(models.microseconds(at), user_id)
 
 
 def refresh_few_codes(user_id: int) -> None:
     """Update whether a user has few recovery codes left, after their factors or codes changed."""
-    user, few = models.User, few_codes_column()
-    user.update(few_codes=few).where((user.id == user_id) & (user.few_codes != few)).execute()
+    _COUNT_CODES.run(user_id)
 
 
 def standing_column() -> Any:
@@ -56,12 +60,13 @@ def few_codes_column() -> Any:
 
 def reindex_user(user_id: int) -> None:
     """Rewrite the words that a user is found by."""
-    user = models.User.get_by_id(user_id)
-    models.UserWord.delete().where(models.UserWord.user == user_id).execute()
+    (user,) = _USER.all(user_id)
+    _FORGET_WORDS.run(user_id)
     found = words(user.name, user.email, user.full_name, phone=user.phone)
-    models.UserWord.insert_many(
-        [{"user": user_id, "account_id": user.account_id, "word": word.encode()} for word in found]
-    ).execute()
+    insert_rows(
+        models.UserWord,
+        [{"user_id": user_id, "account_id": user.account_id, "word": word.encode()} for word in found],
+    )
 
 
 def reindex_practice(practice_id: int, account_id: int, name: str) -> None:
@@ -88,3 +93,21 @@ def _enrolled() -> Any:
 def _holds_role() -> Any:
     table = models.UserRole
     return fn.EXISTS(table.select(1).where(table.user == models.User.id))
+
+
+def _with_standing(which: Any, at: Any) -> Any:
+    user, standing = models.User, standing_column()
+    return user.update(standing=standing, standing_since=at).where(which & (user.standing != standing))
+
+
+def _with_few_codes(user_id: Any) -> Any:
+    user, few = models.User, few_codes_column()
+    return user.update(few_codes=few).where((user.id == user_id) & (user.few_codes != few))
+
+
+_STAND = PreparedWrite(2, lambda at, user_id: _with_standing(models.User.id == user_id, at))
+_COUNT_CODES = PreparedWrite(1, _with_few_codes)
+_USER = Prepared(models.User, 1, lambda user_id: models.User.select().where(models.User.id == user_id))
+_FORGET_WORDS = PreparedWrite(
+    1, lambda user_id: models.UserWord.delete().where(models.UserWord.user == user_id)
+)

@@ -98,5 +98,5 @@ def enrol(tx: Tx, name: str) -> None:
     ).execute()
     sealed = tx.services.vault.seal(totp.decode_secret(SECRET), user_id=user.id, factor_id=factor)
     table.update(sealed_secret=sealed).where(table.id == factor).execute()
-    derived_user_columns.refresh_standing(models.User.id == user.id, tx.now)
+    derived_user_columns.refresh_standing_of(user.id, tx.now)
     derived_user_columns.refresh_few_codes(user.id)

@@ -40,6 +40,7 @@ from data.rules.user_search import words
 from data.storage import models
 from data.storage.database import Database, Place, PostgresqlUrl, create_database, open_database
 from data.storage.password_hashing import HashCost, Hasher
+from data.storage.prepared_statements import Prepared
 from data.storage.vault import Vault
 from data.store import Services, Store
 
@@ -64,6 +65,9 @@ _READING = {
     for table in models.TABLES
 }
 """The statement that reads each table, written once: that takes peewee longer than to run it."""
+
+
+_NAMED = Prepared(models.User, 1, lambda name: models.User.select().where(models.User.name == name))
 
 
 class Clock:
@@ -274,7 +278,9 @@ class World:
         return name
 
     def row(self, name: str) -> models.User:
-        return models.User.get(models.User.name == name)
+        found = _NAMED.one(name)
+        assert found is not None, name
+        return found
 
     def mode(self, mode: Mode) -> None:
         """Set the mode directly, whatever would be asked of an administrator."""

@@ -13,7 +13,10 @@ from data.rules.notices import PER_HOUR, is_told
 from data.rules.sent_codes import HOUR
 from data.rules.source_addresses import Origin
 from data.storage import models
+from data.storage.prepared_statements import Prepared
 from data.store import Tx
+
+_NAMED = Prepared(models.User, 1, lambda name: models.User.select().where(models.User.name == name))
 
 
 def tell_if_due(
@@ -31,7 +34,7 @@ def tell_if_due(
     """
     if not is_told(event, detail):
         return
-    row = models.User.get_or_none(models.User.name == user)
+    row = _NAMED.one(user)
     if row is not None and row.created_at != tx.now:
         tell(tx, event, row, [row.email], actor=actor, origin=origin, detail=detail)
 

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from data.operations.actors import ActingOperator, Operator
 from data.operations.audit import trail
-from data.operations.derived_user_columns import refresh_few_codes, refresh_standing
+from data.operations.derived_user_columns import refresh_few_codes, refresh_standing_of
 from data.operations.results import Denied, Done
 from data.operations.users.import_staging import remove_unpublished
 from data.rules import clock_jumps
@@ -146,4 +146,4 @@ def _keep_what_was_used(tx: Tx, carried: Carried) -> None:
         left, locked_at = min(left, user.attempts_left), user.locked_at or locked_at
         if (left, locked_at) != (user.attempts_left, user.locked_at):
             users.update(attempts_left=left, locked_at=locked_at).where(users.id == user.id).execute()
-            refresh_standing(users.id == user.id, tx.now)
+            refresh_standing_of(user.id, tx.now)

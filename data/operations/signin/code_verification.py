@@ -7,7 +7,7 @@ from typing import Literal
 from data.operations.actors import policy_of
 from data.operations.audit import lock_notices, trail
 from data.operations.audit.wrong_codes import spent_attempts
-from data.operations.derived_user_columns import refresh_few_codes, refresh_standing
+from data.operations.derived_user_columns import refresh_few_codes, refresh_standing_of
 from data.operations.secret_sealing import open_factor
 from data.operations.signin.remembered_addresses import forget
 from data.operations.signin.sent_codes import Lapse, spend_proof, void_codes
@@ -275,7 +275,7 @@ def count_wrong(tx: Tx, user: models.User, answer: Answer, origin: Origin) -> Co
     if left:
         return CodeWrong(left)
     table.update(locked_at=tx.now).where(table.id == user.id).execute()
-    refresh_standing(table.id == user.id, tx.now)
+    refresh_standing_of(user.id, tx.now)
     forget(user.id)
     void_temporary_code(user.id)
     end_sessions_of_user(tx, user.id, Refusal.LOCKED)

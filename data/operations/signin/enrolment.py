@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from data.operations.actors import ActingUser, factor_of
 from data.operations.audit import trail
-from data.operations.derived_user_columns import refresh_few_codes, refresh_standing, reindex_user
+from data.operations.derived_user_columns import refresh_few_codes, refresh_standing_of, reindex_user
 from data.operations.guards import require_fresh_proof, require_user
 from data.operations.results import Denied, Done, FreshProofNeeded
 from data.operations.secret_sealing import seal_factor
@@ -16,7 +16,7 @@ from data.operations.signin.code_verification import codes_left
 from data.operations.signin.recovery_codes import issue_recovery_codes, too_many_sets
 from data.operations.signin.remembered_addresses import forget
 from data.operations.signin.sent_codes import CodeToSend, NotSent
-from data.operations.signin.sessions import end_other_sessions, mark_code_given, rejudge_sessions
+from data.operations.signin.sessions import end_other_sessions, mark_code_given, rejudge_sessions_of
 from data.operations.signin.temporary_codes import void_temporary_code
 from data.rules import code_answers, totp
 from data.rules.audit_events import Event
@@ -271,7 +271,7 @@ def remove_factors(tx: Tx, user_id: int, *, lost: bool) -> None:
     models.SentCode.update(void=True).where(models.SentCode.user == user_id).execute()
     if removed or not lost:
         table.update(lost_factor=lost).where(table.id == user_id).execute()
-        refresh_standing(table.id == user_id, tx.now)
+        refresh_standing_of(user_id, tx.now)
     refresh_few_codes(user_id)
     table.update(attempts_left=ATTEMPTS).where((table.id == user_id) & table.locked_at.is_null()).execute()
     models.Session.update(code_at=None).where(models.Session.user == user_id).execute()
@@ -403,7 +403,7 @@ def _complete(me: ActingUser, method: Method, *, replaced: bool) -> tuple[str, .
     if method is not Method.EMAIL:
         changes["password_mailed_at"] = None
     models.User.update(changes).where(models.User.id == me.user.id).execute()
-    refresh_standing(models.User.id == me.user.id, me.tx.now)
+    refresh_standing_of(me.user.id, me.tx.now)
     refresh_few_codes(me.user.id)
     void_temporary_code(me.user.id)
     mark_code_given(me)
@@ -411,7 +411,7 @@ def _complete(me: ActingUser, method: Method, *, replaced: bool) -> tuple[str, .
         because = f"Your {method.label} was replaced by a new one. Sign in again."
         end_other_sessions(me, me.user.id, because)
     else:
-        rejudge_sessions(me.tx, models.User.id == me.user.id)
+        rejudge_sessions_of(me.tx, me.user.id)
     event = Event.REPLACED if replaced else Event.ENROLLED
     trail.record(me, event, me.user.name, method=method.label)
     return issued

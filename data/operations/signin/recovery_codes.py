@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from peewee import Case
 
@@ -16,6 +17,7 @@ from data.rules.audit_events import Event
 from data.rules.domain_types import Mode
 from data.rules.policy import NOT_AVAILABLE, SignedIn, may_set_up
 from data.storage import models
+from data.storage.prepared_statements import Prepared, PreparedWrite, insert_rows
 from data.store import Tx
 
 
@@ -92,22 +94,38 @@ def _hour(tx: Tx) -> int:
 
 def issue_recovery_codes(tx: Tx, user_id: int) -> tuple[str, ...]:
     """Give a user five recovery codes, not yet confirmed as saved, that replace all earlier ones."""
-    table = models.RecoveryCode
-    table.delete().where((table.user == user_id) & table.expires_at.is_null()).execute()
+    _DELETE.run(user_id)
     issued = issue_codes(tx, user_id, recovery_codes.CODES)
-    user, hour = models.User, _hour(tx)
-    count = Case(None, [(user.renewal_hour == hour, user.renewal_count + 1)], 1)
-    user.update(recovery_saved=False, renewal_hour=hour, renewal_count=count).where(
-        user.id == user_id
-    ).execute()
+    hour = _hour(tx)
+    _COUNT_SET.run(hour, hour, user_id)
     return issued
+
+
+def _count_set(hour: Any, same: Any, user_id: Any) -> Any:
+    user = models.User
+    count = Case(None, [(user.renewal_hour == same, user.renewal_count + 1)], 1)
+    return user.update(recovery_saved=False, renewal_hour=hour, renewal_count=count).where(user.id == user_id)
+
+
+_DELETE = PreparedWrite(
+    1,
+    lambda user_id: models.RecoveryCode.delete().where(
+        (models.RecoveryCode.user == user_id) & models.RecoveryCode.expires_at.is_null()
+    ),
+)
+_COUNT_SET = PreparedWrite(3, _count_set)
+_ALL = Prepared(
+    models.RecoveryCode,
+    1,
+    lambda user_id: models.RecoveryCode.select().where(models.RecoveryCode.user == user_id),
+)
 
 
 def issue_codes(tx: Tx, user_id: int, count: int, *, expires_at: datetime | None = None) -> tuple[str, ...]:
     """Give a user this many more codes, found by selectors that none of their other codes has."""
-    table = models.RecoveryCode
-    taken = {row.selector for row in table.select().where(table.user == user_id)}
+    taken = {row.selector for row in _ALL.all(user_id)}
     issued: list[str] = []
+    rows: list[dict[str, object]] = []
     while len(issued) < count:
         code = recovery_codes.from_random(tx.services.random_bytes(recovery_codes.LENGTH))
         parts = recovery_codes.parse(code)
@@ -115,12 +133,15 @@ def issue_codes(tx: Tx, user_id: int, count: int, *, expires_at: datetime | None
             continue
         taken.add(parts.selector)
         issued.append(code)
-        table.insert(
-            user=user_id,
-            selector=parts.selector,
-            secret_hash=tx.services.recovery_hasher.hash(parts.secret),
-            expires_at=expires_at,
-        ).execute()
+        rows.append(
+            {
+                "user_id": user_id,
+                "selector": parts.selector,
+                "secret_hash": tx.services.recovery_hasher.hash(parts.secret),
+                "expires_at": expires_at and models.microseconds(expires_at),
+            }
+        )
+    insert_rows(models.RecoveryCode, rows)
     return tuple(issued)
 
 

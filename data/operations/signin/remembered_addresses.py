@@ -9,7 +9,7 @@ from data.operations.actors import ActingUser, policy_of, remembers
 from data.operations.audit import trail
 from data.operations.guards import require_user
 from data.operations.results import Done
-from data.operations.signin.sessions import rejudge_sessions
+from data.operations.signin.sessions import rejudge_sessions_of
 from data.rules.audit_events import Event
 from data.rules.remembered_addresses import credential_words, end_of, may_remember, still_holds, went_back
 from data.rules.source_addresses import Origin
@@ -115,7 +115,7 @@ def forget_my_addresses(me: ActingUser, which: int | None = None) -> Done:
     count = forget(me.user.id, which=which)
     if not count:
         return Done(NOTHING_REMEMBERED)
-    rejudge_sessions(me.tx, models.User.id == me.user.id)
+    rejudge_sessions_of(me.tx, me.user.id)
     trail.record(me, Event.ADDRESSES_FORGOTTEN, me.user.name, count=count)
     return Done("Forgotten. You will be asked for a code there again.")
 

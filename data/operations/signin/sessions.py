@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from data.operations.actors import Acting, ActingUser, facts_of, origin_of, step_of_session, why_ended
+from data.operations.actors import (
+    Acting,
+    ActingUser,
+    facts_of,
+    origin_of,
+    read_session,
+    step_of_session,
+    why_ended,
+)
 from data.operations.audit import trail
 from data.operations.guards import require_permission, require_user, why_not
 from data.operations.results import Denied, Done
@@ -150,7 +158,7 @@ def end_other_sessions(acting: Acting, user_id: int, because: str) -> None:
     mine = acting.session.id if acting.session else None
     tx = acting.tx
     _end(tx, (table.user == user_id) & (table.id != mine) if mine else table.user == user_id, because)
-    rejudge_sessions(tx, models.User.id == user_id)
+    rejudge_sessions_of(tx, user_id)
 
 
 def mark_code_given(me: ActingUser, *, temporary: bool = False) -> None:
@@ -168,22 +176,41 @@ def rejudge_sessions(tx: Tx, users: Any) -> None:
     condition on users. Sessions of enrolled users who gave a code are not checked: the rules call those
     signed in.
     """
+    table, user, account = models.Session, models.User, models.Account
+    selected = table.select(table, user, account).join(user).join(account)
+    _rejudge(tx, list(_where_doubtful(selected, users)))
+
+
+def rejudge_sessions_of(tx: Tx, user_id: int) -> None:
+    """Do as `rejudge_sessions` for a single user."""
+    _rejudge(tx, [found for row in _DOUBTFUL.all(user_id) if (found := read_session(row.id))])
+
+
+def _where_doubtful(sessions: Any, users: Any) -> Any:
+    """Narrow a selection from sessions and users to the open sessions of users that are to be judged."""
     table, user = models.Session, models.User
     doubtful = (
         table.code_at.is_null()
         | (user.standing != Standing.ENROLLED.value)
         | user.one_time_until.is_null(False)
     )
-    asked = (
-        table.select(table, user, models.Account)
-        .join(user)
-        .join(models.Account)
-        .where(users, table.ended_at.is_null(), ~table.restricted, doubtful)
-    )
-    for session in list(asked):
+    return sessions.where(users, table.ended_at.is_null(), ~table.restricted, doubtful)
+
+
+_DOUBTFUL = Prepared(
+    models.Session,
+    1,
+    lambda user_id: _where_doubtful(
+        models.Session.select(models.Session.id).join(models.User), models.User.id == user_id
+    ),
+)
+
+
+def _rejudge(tx: Tx, sessions: Iterable[models.Session]) -> None:
+    for session in sessions:
         step = step_of_session(tx, session, facts_of(tx, session.user))
         if because := why_over(step, restricted=False):
-            _end(tx, table.id == session.id, because)
+            _end(tx, models.Session.id == session.id, because)
 
 
 def ended_among(tx: Tx, session_ids: Iterable[int]) -> dict[int, str]:

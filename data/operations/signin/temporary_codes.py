@@ -6,6 +6,7 @@ from data.operations.signin.recovery_codes import issue_codes
 from data.rules import code_answers, recovery_codes
 from data.rules.code_answers import Form
 from data.storage import models
+from data.storage.prepared_statements import PreparedWrite
 from data.store import Tx
 
 
@@ -18,8 +19,15 @@ def issue_temporary_code(tx: Tx, user_id: int, until: datetime) -> str:
 
 def void_temporary_code(user_id: int) -> None:
     """Void the temporary code of a user who may have one."""
-    table = models.RecoveryCode
-    table.delete().where((table.user == user_id) & table.expires_at.is_null(False)).execute()
+    _VOID.run(user_id)
+
+
+_VOID = PreparedWrite(
+    1,
+    lambda user_id: models.RecoveryCode.delete().where(
+        (models.RecoveryCode.user == user_id) & models.RecoveryCode.expires_at.is_null(False)
+    ),
+)
 
 
 def temporary_code_until(tx: Tx, user_id: int) -> datetime | None:

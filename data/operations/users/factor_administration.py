@@ -2,12 +2,12 @@
 
 from data.operations.actors import Actor
 from data.operations.audit import trail
-from data.operations.derived_user_columns import refresh_standing
+from data.operations.derived_user_columns import refresh_standing_of
 from data.operations.results import Denied, Done, RefusedOrStale
 from data.operations.signin.enrolment import remove_factors
 from data.operations.signin.remembered_addresses import NOTHING_REMEMBERED, forget
 from data.operations.signin.resync import OFFER_LASTS
-from data.operations.signin.sessions import end_other_sessions, rejudge_sessions
+from data.operations.signin.sessions import end_other_sessions, rejudge_sessions_of
 from data.operations.users.target_user import Target
 from data.operations.users.user_acts import find_target, require_target
 from data.rules import user_fields
@@ -30,8 +30,8 @@ def set_required(tx: Tx, actor: Actor, name: str, *, required: bool) -> Done | R
         return found
     user = found.user
     models.User.update(required=required).where(models.User.id == user.id).execute()
-    refresh_standing(models.User.id == user.id, tx.now)
-    rejudge_sessions(tx, models.User.id == user.id)
+    refresh_standing_of(user.id, tx.now)
+    rejudge_sessions_of(tx, user.id)
     trail.record(found.acting, Event.REQUIRED if required else Event.NOT_REQUIRED, user.name)
     if not required:
         return Done(f"2FA no longer required for {user.name}.")
@@ -64,7 +64,7 @@ def unlock(found: Target, reason: str) -> Done | Denied:
     models.User.update(locked_at=None, attempts_left=ATTEMPTS, wrong_answers="").where(
         models.User.id == user.id
     ).execute()
-    refresh_standing(models.User.id == user.id, found.tx.now)
+    refresh_standing_of(user.id, found.tx.now)
     trail.record(found.acting, Event.USER_UNLOCKED, user.name, reason=because)
     return Done(f"User {user.name} unlocked, with {ATTEMPTS} attempts again.")
 
@@ -75,7 +75,7 @@ def forget_addresses(found: Target, which: int | None = None) -> Done:
     count = forget(found.user.id, which=which)
     if not count:
         return Done(NOTHING_REMEMBERED)
-    rejudge_sessions(found.tx, models.User.id == found.user.id)
+    rejudge_sessions_of(found.tx, found.user.id)
     trail.record(found.acting, Event.ADDRESSES_FORGOTTEN, found.user.name, count=count)
     return Done(f"Forgotten. {found.user.name} will be asked for a code there again.")
 
@@ -98,7 +98,7 @@ def _remove_two_factor(found: Target, *, keep_flag: bool) -> Done:
     remove_factors(found.tx, found.user.id, lost=keep_flag)
     if not keep_flag:
         models.User.update(required=False).where(models.User.id == found.user.id).execute()
-        refresh_standing(models.User.id == found.user.id, found.tx.now)
+        refresh_standing_of(found.user.id, found.tx.now)
     end_other_sessions(found.acting, found.user.id, _DATA_CLEARED if keep_flag else _DISABLED)
     trail.record(found.acting, Event.CLEARED if keep_flag else Event.DISABLED, found.user.name)
     done = "data cleared" if keep_flag else "authentication disabled"

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from data.operations.actors import Acting, Actor, resolve
 from data.operations.audit import trail
-from data.operations.derived_user_columns import refresh_few_codes, refresh_standing
+from data.operations.derived_user_columns import refresh_few_codes, refresh_standing_of
 from data.operations.results import Denied, Done, Refused
 from data.operations.secret_sealing import seal_factor
 from data.operations.signin import code_verification
-from data.operations.signin.sessions import rejudge_sessions
+from data.operations.signin.sessions import rejudge_sessions_of
 from data.operations.users.target_user import find_user
 from data.rules import totp
 from data.rules.audit_events import Event
@@ -109,7 +109,7 @@ def _give(acting: Acting, user: models.User, file: AuthenticatorFile) -> None:
             secret_hash=code_verification.scratch_digest(tx, user.id, code),
         ).execute()
     models.User.update(lost_factor=False, recovery_saved=True).where(models.User.id == user.id).execute()
-    refresh_standing(models.User.id == user.id, tx.now)
+    refresh_standing_of(user.id, tx.now)
     refresh_few_codes(user.id)
-    rejudge_sessions(tx, models.User.id == user.id)
+    rejudge_sessions_of(tx, user.id)
     trail.record(acting, Event.TAKEN_OVER, user.name, codes=len(file.scratch_codes))

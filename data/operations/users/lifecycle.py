@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from data.operations.actors import Acting, ActingUser, Actor, usable_factors
 from data.operations.audit import notices, trail
-from data.operations.derived_user_columns import refresh_few_codes, refresh_standing, reindex_user
+from data.operations.derived_user_columns import refresh_few_codes, refresh_standing_of, reindex_user
 from data.operations.guards import require_fresh_proof, require_permission, require_user
 from data.operations.results import Denied, Done, FreshProofNeeded, RefusedOrStale
 from data.operations.signin.remembered_addresses import forget
@@ -113,7 +113,7 @@ def add_user(acting: Acting, new: NewUser) -> Done | Denied:
     ).execute()
     for role in new.roles:
         models.UserRole.insert(user=user_id, role=role.value).execute()
-    refresh_standing(models.User.id == user_id, tx.now)
+    refresh_standing_of(user_id, tx.now)
     reindex_user(user_id)
     trail.record(acting, Event.USER_CREATED, fields["name"], roles=sorted(new.roles), required=new.required)
     if new.key is not None:
@@ -202,7 +202,7 @@ def set_active(tx: Tx, actor: Actor, name: str, *, active: bool) -> Done | Refus
         forget(user.id)
         void_temporary_code(user.id)
     models.User.update(active=active).where(models.User.id == user.id).execute()
-    refresh_standing(models.User.id == user.id, tx.now)
+    refresh_standing_of(user.id, tx.now)
     trail.record(found.acting, Event.USER_ACTIVATED if active else Event.USER_DEACTIVATED, user.name)
     return Done(f"User {user.name} {'activated' if active else 'deactivated'}.")
 
@@ -328,7 +328,7 @@ def _withdraw(acting: Acting, user: models.User, changed: dict[str, str]) -> str
     left = usable_factors(user.id, acting.policy)
     if not left:
         models.User.update(lost_factor=True).where(models.User.id == user.id).execute()
-    refresh_standing(models.User.id == user.id, acting.tx.now)
+    refresh_standing_of(user.id, acting.tx.now)
     refresh_few_codes(user.id)
     because = "Your second factor was removed with its address or number. Sign in again."
     end_other_sessions(acting, user.id, because)

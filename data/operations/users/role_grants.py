@@ -1,9 +1,9 @@
 """Roles: granting and removing them."""
 
 from data.operations.audit import trail
-from data.operations.derived_user_columns import refresh_standing
+from data.operations.derived_user_columns import refresh_standing_of
 from data.operations.results import Denied, Done
-from data.operations.signin.sessions import end_sessions_of_user, rejudge_sessions
+from data.operations.signin.sessions import end_sessions_of_user, rejudge_sessions_of
 from data.operations.users.target_user import Target
 from data.operations.users.user_acts import keeps_last_admins, may_grant, require_target
 from data.rules.audit_events import Event
@@ -25,10 +25,10 @@ def set_roles(found: Target, roles: frozenset[Role], *, seen: frozenset[Role] | 
     models.UserRole.delete().where(models.UserRole.user == found.user.id).execute()
     for role in roles:
         models.UserRole.insert(user=found.user.id, role=role.value).execute()
-    refresh_standing(models.User.id == found.user.id, found.tx.now)
+    refresh_standing_of(found.user.id, found.tx.now)
     if found.roles - roles:
         end_sessions_of_user(found.tx, found.user.id, _LOST_A_ROLE)
-    rejudge_sessions(found.tx, models.User.id == found.user.id)
+    rejudge_sessions_of(found.tx, found.user.id)
     trail.record(found.acting, Event.ROLES_CHANGED, found.user.name, roles=", ".join(sorted(roles)) or "none")
     return Done(f"Roles of {found.user.name} saved.")
 

@@ -19,6 +19,7 @@ from data.rules.permissions import UserAct, outranks
 from data.rules.user_fields import fold_username
 from data.rules.user_status import Standing, status_of
 from data.storage import models
+from data.storage.prepared_statements import Prepared
 from data.store import Tx
 
 
@@ -113,12 +114,19 @@ class Target:
         return invitee_of(self.user, self.roles, self.holdings)
 
 
+_BY_NAME = Prepared(
+    models.User,
+    2,
+    lambda name, account: models.User.select().where(
+        (models.User.name == name) & (models.User.account == account)
+    ),
+)
+
+
 def find_user(acting: Acting, name: str) -> models.User | Denied:
     """Look up a user of the actor's own account by name."""
     folded = fold_username(name)
-    user = models.User.get_or_none(
-        (models.User.name == (folded or "")) & (models.User.account == acting.account_id)
-    )
+    user = _BY_NAME.one(folded or "", acting.account_id)
     return user if user is not None else Denied("The user was not found.")
 
 
