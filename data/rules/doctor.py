@@ -183,8 +183,10 @@ def _applications(enabled: list[ApplicationFacts]) -> Iterator[_Parts]:
         yield (
             Level.NOTE,
             f"Applications whose packets need no Message-Authenticator: {lenient}.",
-            "Their answers can be forged on the way (CVE-2024-3596). Upgrade the clients, then add the "
-            "applications again without --lenient.",
+            (
+                "Their answers can be forged on the way (CVE-2024-3596). Upgrade the clients, then add the "
+                "applications again without --lenient."
+            ),
         )
 
 

@@ -72,6 +72,9 @@ async def test_statuses_and_streams(running, people):
         assert (imported.exit_status, imported.stdout.partition(".")[0]) == (0, "Imported 1 user")
         exported = [json.loads(line) for line in (await anna.run("user export --json")).stdout.splitlines()]
         assert [row["name"] for row in exported] == ["admin", "anna", "ben", "eve"]
+        models.User.update(full_name="Ben \x1b[2J").where(models.User.name == "ben").execute()
+        # Nobody knows whether the client shows it on a terminal.
+        assert r"Ben \x1b[2J" in (await anna.run("user export")).stdout
         log = [json.loads(line) for line in (await anna.run("audit export --json")).stdout.splitlines()]
         assert [row["id"] for row in log] == sorted(row["id"] for row in log)
         assert json.loads((await anna.run("report --format json")).stdout)["account"] == "Clinic"

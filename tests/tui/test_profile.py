@@ -224,6 +224,21 @@ async def test_renewing_recovery_codes_too_often(world):
         await person.sees("✗ You were given 10 sets of recovery codes within an hour.")
 
 
+async def test_recovery_codes_that_were_replaced_meanwhile(world):
+    """They are void, so they do not count as saved."""
+    anna = world.enrol("anna")
+    async with opened(world, "anna") as person:
+        await person.sees("b New recovery codes")
+        await person.presses("b", "y")
+        await person.sees("I have saved these codes")
+        world.run(recovery_codes.renew_recovery_codes, anna)
+        await person.presses("y", "enter")
+        await person.sees(
+            "✗ Newer recovery codes have replaced these in the meantime.", "b New recovery codes"
+        )
+        assert not world.row("anna").recovery_saved
+
+
 @pytest.mark.feature("own-sessions")
 async def test_own_sessions(world):
     """They are listed, and another one is ended."""

@@ -14,7 +14,7 @@ import click
 from data.rules.safe_text import neutralised, safe
 from tui.cli.open_installation import refuse
 from tui.cli.path_arguments import PathType
-from tui.cli.streams import streams
+from tui.cli.streams import are_remote, streams
 
 F = TypeVar("F", bound=Callable[..., Any])
 Record = Mapping[str, object]
@@ -58,8 +58,8 @@ def write_records(records: Iterator[Record], columns: Sequence[str], form: str, 
 
 def write_csv(records: Iterable[Record], columns: Sequence[str], file: IO[str]) -> None:
     """Write records as CSV under the names of the columns; what a record does not hold is empty."""
-    # Files and other programs get all characters as they are; a terminal would act on some.
-    shown = _visible if file.isatty() else str
+    # Files and other programs here get all characters as they are; a terminal would act on some.
+    shown = _visible if file.isatty() or are_remote() else str
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(columns)
     for record in records:

@@ -29,6 +29,11 @@ def using(given: Streams) -> Iterator[None]:
         _present.reset(token)
 
 
+def are_remote() -> bool:
+    """Return whether the present streams are a channel's: nobody here knows whether a terminal shows them."""
+    return _present.get() is not None
+
+
 def streams() -> Streams:
     """Return the streams of the present command."""
     return _present.get() or _of_process()

@@ -73,8 +73,13 @@ class RecoveryCodesScreen(Page[None]):
     @working
     async def confirm(self) -> None:
         """Record that the codes were saved."""
-        if not self._codes or await self.app.act(recovery_codes.confirm_saved) is not None:
-            self.dismiss(None)
+        if self._codes:
+            saved = await self.app.submit(recovery_codes.confirm_saved, self._codes)
+            if isinstance(saved, recovery_codes.CodesReplaced):
+                self.app.call_later(self.app.report, saved)  # On the screen below this one.
+            elif self.app.report(saved) is None:
+                return
+        self.dismiss(None)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer the keys for codes only if there are codes."""

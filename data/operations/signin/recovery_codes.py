@@ -28,6 +28,11 @@ class NewRecoveryCodes:
     recovery_codes: tuple[str, ...] = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class CodesReplaced(Denied):
+    """The codes that were shown are void: there is nothing left to confirm."""
+
+
 @require_user(restricted=(SignedIn,))
 def confirm_saved(me: ActingUser, shown: Sequence[str] = ()) -> Done | Denied:
     """Record that the recovery codes were saved, so that they are not shown again.
@@ -37,7 +42,9 @@ def confirm_saved(me: ActingUser, shown: Sequence[str] = ()) -> Done | Denied:
     if not me.facts.enrolled:
         return Denied("There are no recovery codes to save. Set up two-factor authentication first.")
     if shown and not _is_any_good(me.user.id, shown):
-        return Denied("Newer recovery codes have replaced these in the meantime. Only the newer ones work.")
+        return CodesReplaced(
+            "Newer recovery codes have replaced these in the meantime. Only the newer ones work."
+        )
     models.User.update(recovery_saved=True).where(models.User.id == me.user.id).execute()
     trail.record(me, Event.RECOVERY_SAVED, me.user.name)
     return Done("Recovery codes saved.")
