@@ -81,7 +81,7 @@ class HttpServer:
             return await self._health(request)
         dialect = DIALECTS.get(path)
         if dialect is None:
-            return error_answer(404, "Nothing is here. Ask at /v1/verify or /validate/check.")
+            return error_answer(404, "The path was not found. Ask at /v1/verify or /validate/check.")
         if request.method != "POST":
             return error_answer(405, "Ask with POST.", Allow="POST")
         return await self._verify(request, dialect, token)

@@ -144,7 +144,7 @@ def _answer() -> str:
     while not (b"\0" in typed or b"\n" in typed) and (chunk := os.read(0, _LONGEST_ANSWER)):
         typed += chunk
         if len(typed) > _LONGEST_ANSWER:
-            raise UsageError("Standard input holds no answer: it is too long.")
+            raise UsageError("The answer on standard input is too long.")
     return typed.partition(b"\0")[0].partition(b"\n")[0].rstrip(b"\r").decode("utf-8", "surrogateescape")
 
 

@@ -12,7 +12,7 @@ from data.rules.domain_types import NEVER, Mode, Policy
 
 MOST_GRACE_DAYS: Final = 14
 REMINDED_DAYS: Final = (14, 7, 3, 1)
-"""How many days before the deadline whoever is missing is reminded by e-mail."""
+"""How many days before the deadline those who have not set it up are reminded by e-mail."""
 REASON_LIMIT: Final = 200
 """The longest reason for putting a deadline off, in characters."""
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
@@ -49,7 +49,7 @@ class Demand:
 
 
 def demand_of(policy: Policy, now: datetime) -> Demand:
-    """Return of whom a policy demands two-factor authentication now."""
+    """Return from whom a policy demands two-factor authentication now."""
     if policy.mode is not Mode.REQUIRED:
         return Demand(policy.mode, of_all=policy.mode is Mode.PERMANENT)
     if not has_passed(policy, now):

@@ -51,7 +51,7 @@ def rotate(row: ApplicationRow) -> Question:
     secret = row.protocol.secret
     return Question(
         f"New {secret} for {row.name}?",
-        f"The present {secret} stops working at once. No one can sign in to {row.name} until the new one is "
+        f"The current {secret} stops working at once. No one can sign in to {row.name} until the new one is "
         "in its settings.",
         "Rotate",
     )

@@ -146,7 +146,7 @@ def replace_phone() -> Question:
 
 
 def set_up_in_time(days: int) -> Question:
-    """Offer whoever has days left to set up two-factor authentication at once."""
+    """Offer users who have days left to set up two-factor authentication now."""
     return Question(
         "Set up two-factor authentication?",
         f"{days_left(days)} It takes a few minutes: have your phone ready. If you press Later, you are asked "

@@ -158,7 +158,7 @@ def _decide(
 def _without_code(
     tx: Tx, application: models.Application, user: models.User, attempt: Attempt, step: Step
 ) -> Accept | Reject:
-    """Answer about a user of whom the rules ask no code that they could give here."""
+    """Answer about a user who needs no code, or cannot give one here."""
     if isinstance(step, SignedIn) and application.accept_without_2fa:
         turned_away = accept(tx, user, attempt, "password", by_code=False)
         return Accept(user.name) if turned_away is None else Reject(turned_away.reason)

@@ -224,7 +224,10 @@ async def test_errors(world, token, monkeypatch):
     too_long = {"field": "body", "message": "The body must have at most 32768 bytes."}
     assert {name: (answer.status, answer.json) for name, answer in found.items() if answer.body} == {
         "get": (405, {"error": {"message": "Ask with POST."}}),
-        "elsewhere": (404, {"error": {"message": "Nothing is here. Ask at /v1/verify or /validate/check."}}),
+        "elsewhere": (
+            404,
+            {"error": {"message": "The path was not found. Ask at /v1/verify or /validate/check."}},
+        ),
         "field": (400, {"error": {"field": "user", "message": "user must be a string."}}),
         "kind": (
             415,

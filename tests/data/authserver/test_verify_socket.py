@@ -74,7 +74,7 @@ async def test_exit_statuses(world, home, ben):
             (("--application", "sudo"), b"", "Name the user, or set PAM_USER. See: twofold-verify --help"),
             ((ben, "anna", "--application", "sudo"), b"", "Name one user. See: twofold-verify --help"),
             ((ben, "--app", "sudo"), b"", "There is no option --app. See: twofold-verify --help"),
-            ((ben, "--application", "sudo"), b"x" * 5_000, "Standard input holds no answer: it is too long."),
+            ((ben, "--application", "sudo"), b"x" * 5_000, "The answer on standard input is too long."),
             ((ben, "--application", "sudo"), b"x" * 2_000, "pass must have at most 1024 characters."),
             ((ben, "--application", "sudo"), b"\xff1", "pass must be Unicode text."),
             ((ben, "--application", "door"), b"1", "No enabled application has that name."),

@@ -136,7 +136,7 @@ def test_required_from_a_day(clinic):
     assert "No (11 days left to set it up)" in clinic("user", "show", "ben").out
     assert f"The mode is required from {day}." in clinic("user", "explain", "ben").out
     unsaid = clinic("policy", "set", "--mode", "required", "--from", str(later), "--yes")
-    assert (unsaid.status, "Add --reason" in unsaid.err) == (2, True)
+    assert (unsaid.status, "with --reason" in unsaid.err) == (2, True)
     done = clinic(
         "policy", "set", "--mode", "required", "--from", str(later), "--reason", "Late phones", "--yes"
     )

@@ -104,7 +104,7 @@ def two_factor(mine: UserDetail, now: datetime) -> str:
             left = "" if mine.days_left is None else f" {days_left(mine.days_left)}"
             return f"2FA is not set up.{left}"
         case Status.PENDING:
-            return "2FA is not set up, and you must set it up."
+            return "2FA is not set up. You must set it up."
     methods = " and ".join(row.method.label for row in mine.factors)
     since = f", since {_date(mine.enrolled_at, now)}" if mine.enrolled_at else ""
     codes = counted(mine.recovery_codes_left, "recovery code")

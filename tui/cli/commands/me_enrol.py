@@ -56,7 +56,7 @@ def enrol(here: Caller, method: str | None, qr: bool) -> None:
 
 @click.command(
     "replace-phone",
-    short_help="Set up another phone in place of the present one.",
+    short_help="Replace your phone with another one.",
     epilog=examples("ssh -t gate me replace-phone", "ssh -t gate me replace-phone --qr"),
 )
 @_qr_option

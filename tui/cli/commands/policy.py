@@ -204,7 +204,7 @@ def _mode_act(here: Caller, mode: Mode, confirmation: str | None, day: date | No
     if preview.refusal:
         refuse(preview.refusal)
     if preview.puts_off and not reason:
-        raise click.UsageError("This puts the deadline off. Add --reason with why.")
+        raise click.UsageError("This puts the deadline off. Give a reason with --reason.")
     if mode is Mode.PERMANENT:
         confirmation = confirmation or _ask_for_name(here)
     else:
