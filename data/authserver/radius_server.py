@@ -30,7 +30,7 @@ from data.operations.applications.asking import (
     Verdict,
     VerifyRequest,
 )
-from data.operations.applications.radius_clients import RadiusClient, radius_clients, told_of
+from data.operations.applications.radius_clients import RadiusClient, radius_clients
 from data.periodic import Report
 from data.rules.applications import REJECTED, Asks
 from data.rules.source_addresses import is_address, normalise, source_of
@@ -49,7 +49,6 @@ _LOGGED_METHOD_SECONDS: Final = 86_400.0
 EXPIRED: Final = "This sign-in has expired. Start again."
 _QUESTION: Final = "Verification code:"
 _TRANSACTION_BYTES: Final = 24
-_NONE: Final = "[]"
 
 _FAULTS: Final = {
     Dropped.UNKNOWN_CLIENT: "no enabled application asks by RADIUS from there",
@@ -151,8 +150,7 @@ class RadiusServer:
                     return
                 asking = client.asking_from(normalise(str(key[0][0])))
                 verdict = await self._judge(asking, asked, station)
-                told = await self._told(client, verdict)
-                reply = self._reply(asking, packet, asked, verdict, told)
+                reply = self._reply(asking, packet, asked, verdict)
         except StoreUnavailableError:
             return
         except Exception as error:  # noqa: BLE001 - whatever it was, the next packet is answered.
@@ -175,24 +173,17 @@ class RadiusServer:
             return Challenge(secrets.token_urlsafe(_TRANSACTION_BYTES), _QUESTION)
         return await self._verifier.verify(asking, request)
 
-    async def _told(self, client: RadiusClient, verdict: Verdict) -> list[packets.Attribute]:
-        """Return what a client is told of someone who may sign in."""
-        if client.attributes == _NONE or not isinstance(verdict, Accept):
-            return []
-        told = await self._store.read(told_of, client, verdict.name)
-        return [(packets.NUMBERS[name], value.encode()) for name, value in told]
-
     def _reply(
         self,
         asking: AskingApplication,
         packet: AuthPacket,
         asked: AccessQuestion,
         verdict: Verdict,
-        told: list[packets.Attribute],
     ) -> bytes:
         match verdict:
-            case Accept(_, message):
-                return packets.write_reply(packet, packets.ACCEPT, [*packets.shown(message), *told])
+            case Accept(_, message, told):
+                attributes = [(packets.NUMBERS[name], value.encode()) for name, value in told]
+                return packets.write_reply(packet, packets.ACCEPT, [*packets.shown(message), *attributes])
             case Reject(message):
                 return packets.write_reply(packet, packets.REJECT, packets.shown(message))
             case Challenge(transaction_id, message):

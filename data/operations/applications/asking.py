@@ -1,8 +1,10 @@
 """Who asks and what they are answered: applications that have proven which one they are."""
 
+import json
 from dataclasses import dataclass, field
 from typing import Final
 
+from data.operations.actors import roles_of
 from data.operations.signin.admission import Attempt
 from data.rules import applications as rules
 from data.rules.applications import Asks, is_within, token_hash
@@ -45,10 +47,14 @@ class VerifyRequest:
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """The user may sign in; `message` may be shown, and is often empty."""
+    """The user may sign in; `message` may be shown, and is often empty.
+
+    `told` is what the application is told of the user, by RADIUS alone: attributes and their values.
+    """
 
     name: str
     message: str = ""
+    told: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +152,18 @@ def is_served(application: models.Application, practices: frozenset[int] | None,
     if user.account_id != application.account_id:
         return False
     return practices is None or user.practice_id in practices
+
+
+def accepted(application: models.Application, user: models.User, message: str = "") -> Accept:
+    """Word that a user may sign in, with what the application is told of them."""
+    written = json.loads(application.attributes)
+    held = {None, *(role.value for role in roles_of(user))} if written else set()
+    told = tuple(
+        (attribute, value)
+        for attribute, value, role, practice in written
+        if role in held and practice in (None, user.practice_id)
+    )
+    return Accept(user.name, message, told)
 
 
 def origin_of_request(asking: AskingApplication, request: VerifyRequest) -> Origin:

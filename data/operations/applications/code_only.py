@@ -13,6 +13,7 @@ from data.operations.applications.asking import (
     AskingApplication,
     Reject,
     VerifyRequest,
+    accepted,
     enabled_application,
     is_served,
     origin_of_request,
@@ -70,7 +71,7 @@ def judge_code(tx: Tx, asking: AskingApplication, request: VerifyRequest) -> Acc
             if isinstance(verdict, Right):
                 attempt = Attempt(user.id, user.name, origin, _NOT_THROUGH_US, "")
                 accept(tx, user, attempt, verdict.method)
-                return Accept(user.name, " ".join(notices(user, verdict)))
+                return accepted(application, user, " ".join(notices(user, verdict)))
             wrong = isinstance(verdict, CodeWrong | LockedNow)
     guess = guess_of(tx.services.vault, asking, request)
     suspends = guessing.note_reject(tx, application, guess, user.id if user and wrong else 0)

@@ -17,6 +17,7 @@ from data.operations.applications.asking import (
     Send,
     Verdict,
     VerifyRequest,
+    accepted,
     enabled_application,
     is_served,
     origin_of_request,
@@ -152,7 +153,7 @@ def _decide(
         asked = models.ApplicationChallenge.digest == token_hash(transaction_id)
         models.ApplicationChallenge.delete().where(asked).execute()
     accept(tx, user, attempt, f"password and {judged.method}")
-    return Accept(user.name, " ".join(notices(user, judged)))
+    return accepted(application, user, " ".join(notices(user, judged)))
 
 
 def _without_code(
@@ -161,7 +162,7 @@ def _without_code(
     """Answer about a user who needs no code, or cannot give one here."""
     if isinstance(step, SignedIn) and application.accept_without_2fa:
         turned_away = accept(tx, user, attempt, "password", by_code=False)
-        return Accept(user.name) if turned_away is None else Reject(turned_away.reason)
+        return accepted(application, user) if turned_away is None else Reject(turned_away.reason)
     return Reject(turn_away(tx, user, attempt, _why_not(tx, user, step)).reason)
 
 

@@ -1,10 +1,8 @@
-"""The applications that ask by RADIUS: what signs their packets, and what they are told of users."""
+"""The applications that ask by RADIUS, with what their packets are signed with."""
 
-import json
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 
-from data.operations.actors import roles_of
 from data.operations.applications.asking import AskingApplication
 from data.operations.applications.registry import secret_place
 from data.rules.applications import Asks, Protocol
@@ -26,8 +24,6 @@ class RadiusClient:
     asks: Asks
     may_send: bool
     lenient: bool
-    attributes: str
-    """What it is told of users, as the database has it."""
     networks: tuple[Network, ...]
     secret: bytes = field(repr=False)
 
@@ -57,22 +53,8 @@ def radius_clients(tx: Tx) -> tuple[RadiusClient, ...]:
             Asks(row.asks),
             row.may_send,
             row.lenient,
-            row.attributes,
             tuple(ip_network(network) for network in row.networks.split()),
             vault.open_at(secret_place(row.id), bytes(row.sealed_secret or b"")),
         )
         for row in _ENABLED.all(Protocol.RADIUS.value)
     )
-
-
-def told_of(_tx: Tx, client: RadiusClient, name: str) -> list[tuple[str, str]]:
-    """Read what a client is told of the user with this name: attributes and their values."""
-    user = models.User.get_or_none(models.User.name == name)
-    if user is None:
-        return []
-    held = {None, *(role.value for role in roles_of(user))}
-    return [
-        (attribute, value)
-        for attribute, value, role, practice in json.loads(client.attributes)
-        if role in held and practice in (None, user.practice_id)
-    ]

@@ -13,8 +13,8 @@ from data.rules.applications import Asks
 
 pytestmark = pytest.mark.only_on("sqlite")
 SECRET = b"s" * 32
-STRICT = RadiusClient(1, "vpn", Asks.CODE, False, False, "[]", (), SECRET)
-LENIENT = RadiusClient(2, "old", Asks.CODE, False, True, "[]", (), SECRET)
+STRICT = RadiusClient(1, "vpn", Asks.CODE, False, False, (), SECRET)
+LENIENT = RadiusClient(2, "old", Asks.CODE, False, True, (), SECRET)
 EXAMPLES = 200
 EXAMPLES_OF_SOAK = 100_000
 
