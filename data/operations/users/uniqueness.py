@@ -20,6 +20,7 @@ from data.rules.permissions import Action
 from data.rules.source_addresses import ON_HOST
 from data.rules.user_fields import numbered
 from data.storage import models
+from data.storage.prepared_statements import Prepared
 from data.store import Tx
 
 _ONCE = timedelta(days=1)
@@ -59,7 +60,7 @@ def used_since(tx: Tx, batch: int) -> set[tuple[int, str]]:
     found: set[tuple[int, str]] = set()
     for column in ("name", "email"):
         own = getattr(staged, column)
-        for held in _holders(tx, column, own.__eq__):
+        for held in _holders(column, tx.now - KEPT_AFTER_DELETION, own.__eq__):
             rows = staged.select(staged.row).where((staged.batch == batch) & fn.EXISTS(held))
             found |= {(row, column) for (row,) in rows.tuples()}
     return found
@@ -100,14 +101,18 @@ def tell(tx: Tx, emails: Collection[str]) -> None:
 
 
 def _used(tx: Tx, column: str, asked: Collection[str]) -> set[str]:
-    holders = _holders(tx, column, lambda held: held.in_(list(asked))) if asked else []
+    since = tx.now - KEPT_AFTER_DELETION
+    if len(asked) == 1:
+        at = models.microseconds(since)
+        return {value for value in asked if any(held.one(value, at) for held in _OF_ONE[column])}
+    holders = _holders(column, since, lambda held: held.in_(list(asked))) if asked else []
     return {value for held in holders for (value,) in held.tuples()}
 
 
-def _holders(tx: Tx, column: str, asked: Callable[[Any], Any]) -> list[Any]:
+def _holders(column: str, since: Any, asked: Callable[[Any], Any]) -> list[Any]:
     """Select which of the wanted names or e-mail addresses are used.
 
-    Used are those of users and of rows whose import is published, and the names of recently deleted users.
+    Used are those of users and of rows whose import is published, and the names of users deleted `since`.
     """
     users, deleted = models.User, models.DeletedUser
     staged, batch = models.StagedUser.alias(), models.ImportBatch
@@ -118,6 +123,20 @@ def _holders(tx: Tx, column: str, asked: Callable[[Any], Any]) -> list[Any]:
         published.where(asked(of_staged) & batch.published_at.is_null(False)),
     ]
     if column == "name":
-        lately = deleted.at > tx.now - KEPT_AFTER_DELETION
-        found.append(deleted.select(deleted.name).where(asked(deleted.name) & lately))
+        found.append(deleted.select(deleted.name).where(asked(deleted.name) & (deleted.at > since)))
     return found
+
+
+def _of_one(column: str, *tables: type[Any]) -> list[Prepared[Any]]:
+    """Prepare what tells whether one name or address is used, as for each user who is created."""
+
+    def prepared(number: int) -> Prepared[Any]:
+        return Prepared(tables[number], 2, lambda value, since: _holders(column, since, value.__eq__)[number])
+
+    return [prepared(number) for number in range(len(tables))]
+
+
+_OF_ONE = {
+    "name": _of_one("name", models.User, models.StagedUser, models.DeletedUser),
+    "email": _of_one("email", models.User, models.StagedUser),
+}
