@@ -179,7 +179,9 @@ def deadline_reminder(letter: DeadlineLetter) -> Envelope:
         f"have not set it up yet{yet}. It takes a few minutes. Have your phone ready, and "
     )
     then = (
-        "You then set it up." if must_now else "You are then offered to set it up, or find it on My profile."
+        "You then set it up."
+        if must_now
+        else "Twofold then offers to set it up; you can also do it on My profile."
     )
     reachable = letter.ssh is not None and letter.ssh.fingerprint
     asked += "type this in a terminal to sign in:" if reachable else "sign in as usual."

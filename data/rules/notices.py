@@ -234,7 +234,7 @@ _TO_ADMINS = {
     Event.APPLICATION_SUSPENDED: (
         "It is rejected until a security administrator enables it. First find out who typed the codes: "
         "see Activity, or run twofold audit list --event signin.code_wrong. Then enable it under "
-        "Applications, or run: twofold application enable NAME"
+        "Applications, or run: twofold application enable {name}"
     ),
     Event.PEOPLE_LOCKED: (
         "Ask them first: if they did not type the codes themselves, someone has their password or SSH "
@@ -252,7 +252,9 @@ def _advice(act: Act, account: str) -> str:
             "the one here. If not, you have nothing to do."
         )
     if act.event in _TO_ADMINS:
-        return _TO_ADMINS[act.event]
+        return filled(
+            _TO_ADMINS[act.event], {key: safe(value, _DETAIL_LIMIT) for key, value in act.detail.items()}
+        )
     if act.actor != act.user:
         return (
             f"If you did not expect this, ask an administrator of {account} in person or by phone. Please "

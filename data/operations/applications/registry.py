@@ -26,7 +26,7 @@ from data.store import Tx
 _SECRET_BYTES = 24
 """192 random bits, which base64 writes as 32 characters."""
 NO_SUCH_APPLICATION: Final = Denied(
-    "The application was not found. Check its name in the list of applications."
+    "The application was not found. List the applications to see their names."
 )
 
 

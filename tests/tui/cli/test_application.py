@@ -98,7 +98,7 @@ def test_disabled_enabled_and_removed(clinic):
         assert (outcome.status, outcome.out) == (0, said)
     gone = clinic("application", "show", "vpn")
     assert gone.status == 1
-    assert gone.err == "twofold: The application was not found. Check its name in the list of applications.\n"
+    assert gone.err == "twofold: The application was not found. List the applications to see their names.\n"
 
 
 @pytest.mark.parametrize(
