@@ -63,10 +63,10 @@ async def test_added_where_practices_are_many(world):
     async with opened(world, "admin", first="7") as person:
         await person.sees("0 applications", "n New")
         await person.presses("n")
-        await person.sees("New application", "[ ] Clinic 03", "Add", "Cancel")
+        await person.sees("New application", "[ ] Clinic 02", "Add", "Cancel")
         await person.types("ssh")
         await person.presses("tab", "enter")
-        await person.sees("is not ssh, local or host", "[ ] Clinic 03", "Add", "Cancel")
+        await person.sees("is not ssh, local or host", "[ ] Clinic 02", "Add", "Cancel")
 
 
 @pytest.mark.feature("applications-managed")
