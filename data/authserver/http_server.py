@@ -26,7 +26,7 @@ from data.authserver.http_listener import error_answer, json_answer, serving
 from data.authserver.http_settings import HttpSettings
 from data.authserver.request_slots import RequestSlots
 from data.authserver.requests import BODY_BYTES, Fault
-from data.authserver.verification import Verifier
+from data.authserver.verification import NotJudgedError, Verifier
 from data.operations.applications.asking import AskingApplication, authenticate_application
 from data.operations.maintenance import clock_jumps
 from data.periodic import Report
@@ -105,6 +105,8 @@ class HttpServer:
             return dialect.fail(429, _BUSY, None, self._now)
         try:
             return await self._judge(request, dialect, token, peer)
+        except NotJudgedError as error:
+            return dialect.fail(429, str(error), None, self._now)
         except StoreUnavailableError as error:
             return dialect.fail(503, str(error), None, self._now)
 

@@ -21,7 +21,7 @@ from data.authserver import radius_packets as packets
 from data.authserver.radius_packets import AccessQuestion, Dropped, StatusRequest, Unsupported
 from data.authserver.radius_state import open_state, seal_state
 from data.authserver.request_slots import RequestSlots
-from data.authserver.verification import Verifier
+from data.authserver.verification import NotJudgedError, Verifier
 from data.operations.applications.asking import (
     Accept,
     AskingApplication,
@@ -151,7 +151,7 @@ class RadiusServer:
                 asking = client.asking_from(normalise(str(key[0][0])))
                 verdict = await self._judge(asking, asked, station)
                 reply = self._reply(asking, packet, asked, verdict)
-        except StoreUnavailableError:
+        except (NotJudgedError, StoreUnavailableError):  # The client asks again.
             return
         except Exception as error:  # noqa: BLE001 - whatever it was, the next packet is answered.
             self._report(error, "Answering a RADIUS request")

@@ -12,6 +12,7 @@ from typing import Final
 
 from data.delivery import sent_codes as delivery
 from data.delivery.carriers import Carriers
+from data.errors import ExplainedError
 from data.operations.applications import code_only, guessing, password_signin
 from data.operations.applications.asking import (
     AskingApplication,
@@ -34,6 +35,13 @@ _LETTERS: Final = 1
 """Characters of the longest answer that asks for a code to be sent."""
 
 
+class NotJudgedError(ExplainedError):
+    """Too many other passwords were waiting; nothing was counted, and the same may be asked again."""
+
+    def __init__(self) -> None:
+        super().__init__(NotJudged.message)
+
+
 class Verifier:
     """Answers applications from the content of a store, and has codes sent by `carriers`."""
 
@@ -46,6 +54,7 @@ class Verifier:
         """Answer whether a user may sign in.
 
         Raises:
+            NotJudgedError: when too many passwords wait; nothing was counted or accepted.
             StoreUnavailableError: when the database fails; nothing was counted or accepted.
         """
         began = time.monotonic()
@@ -77,7 +86,9 @@ class Verifier:
         result = await judge_password(self._store, candidate, fields.password, settle)
         if isinstance(result, FirstFactorRejected):
             return Reject(password_signin.WRONG_PASSWORD)
-        return Reject(result.message) if isinstance(result, NotJudged) else await self._sent(result)
+        if isinstance(result, NotJudged):
+            raise NotJudgedError
+        return await self._sent(result)
 
     async def _sent(self, result: Verdict | Send) -> Verdict:
         """Have a code sent where one is needed, and ask for it."""

@@ -15,7 +15,7 @@ from typing import Final
 
 from data.authserver.answers import Document, document
 from data.authserver.requests import Fault, json_fields, read_fields
-from data.authserver.verification import Verifier
+from data.authserver.verification import NotJudgedError, Verifier
 from data.authserver.verify_client import LONGEST_LINE, SOCKET, address_in
 from data.errors import ExplainedError
 from data.operations.applications.asking import application_on_host
@@ -129,7 +129,7 @@ async def _answer(store: Store, verifier: Verifier, line: bytes) -> Document:
         if asking is None:
             return _error("No enabled application has that name. List them with: twofold application list")
         return document(await verifier.verify(asking, asked))
-    except StoreUnavailableError as error:
+    except (NotJudgedError, StoreUnavailableError) as error:
         return _error(str(error))
 
 

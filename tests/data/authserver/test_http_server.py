@@ -15,7 +15,9 @@ from support.mail_server import mail_server
 from data.authserver import http_server as tested
 from data.authserver.request_slots import OF_ADDRESS
 from data.delivery.carriers import Carriers, Smtp
+from data.fair_queue import SOURCES
 from data.operations.applications import registry
+from data.operations.signin.first_factor import NotJudged
 from data.rules.applications import Asks
 from data.rules.domain_types import Method
 from data.storage import models
@@ -275,6 +277,22 @@ async def test_address_of_a_user(world, token, ben):
         assert answer.json["result"] == "accept"
         entry = models.AuditEntry.select().order_by(models.AuditEntry.id.desc()).get()
         assert (entry.application, entry.address) == ("portal", expected)
+
+
+@pytest.mark.feature("applications-http")
+async def test_password_that_was_not_judged_is_not_rejected(world, token, ben):
+    portal, full = token(Asks.PASSWORD_THEN_CODE), asyncio.Event()
+    async with http_server(world.store) as base:
+        queue = [
+            asyncio.create_task(world.store.turns.run("hash", f"source {number}", None, full.wait))
+            for number in range(SOURCES + 1)
+        ]
+        await asyncio.sleep(0)
+        busy = await verify(base, portal, user=ben, **{"pass": PASSWORD})
+        full.set()
+        await asyncio.gather(*queue)
+    assert (busy.status, busy.headers["retry-after"]) == (429, "1")
+    assert busy.json == {"error": {"message": NotJudged.message}}
 
 
 @pytest.mark.feature("applications-http")
