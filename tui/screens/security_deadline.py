@@ -8,7 +8,7 @@ from data.operations.policy.policy_settings import PolicyView
 from data.operations.results import Denied, Done
 from data.rules.deadline import MOST_GRACE_DAYS, REASON_LIMIT, read_deadline
 from data.rules.domain_types import Mode
-from data.wording import consequences
+from data.wording import policy_changes
 from data.wording.words import day
 from tui.dialogs.form import Field, FormDialog
 from tui.dialogs.message_box import ConfirmDialog
@@ -61,7 +61,7 @@ async def _set_deadline(app: ActingApp, wanted: date | None, reason: str) -> Don
         return Denied(preview.refusal)
     if preview.puts_off and not reason.strip():
         return Denied("This puts the deadline off. Give a reason.")
-    if not await app.push_screen_wait(ConfirmDialog(consequences.change_mode(preview))):
+    if not await app.push_screen_wait(ConfirmDialog(policy_changes.change_mode(preview))):
         return _NOT_CONFIRMED
     if preview.before is Mode.REQUIRED:
         seen = preview.deadline_before

@@ -21,8 +21,8 @@ from data.rules.domain_types import Method, Mode, PolicyNotice, Status
 from data.rules.remembered_addresses import MAX_DAYS, period_in_short
 from data.rules.safe_text import safe
 from data.rules.user_fields import EMAIL_LIMIT, PHONE_LIMIT, TEXT_LIMIT
-from data.wording import consequences
 from data.wording import overview as wording
+from data.wording import policy_changes
 from data.wording.words import counted, day, moment
 from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.form import Field, FormDialog
@@ -162,7 +162,7 @@ class SecurityScreen(MainScreen):
                 "Users: ",
                 Content("  ").join(counts),
                 f"\nOne policy for all of {safe(view.account)} ({counted(view.practices, 'practice')}).",
-                "".join(f"\n{sentence}" for sentence in consequences.times(view)),
+                "".join(f"\n{sentence}" for sentence in policy_changes.times(view)),
             )
         )
         if self._steps_ahead and mode is not Mode.PERMANENT:
@@ -230,7 +230,7 @@ class SecurityScreen(MainScreen):
             return
         if preview.refusal:
             self.app.report(Denied(preview.refusal))
-        elif await self.app.push_screen_wait(ConfirmDialog(consequences.change_methods(preview))):
+        elif await self.app.push_screen_wait(ConfirmDialog(policy_changes.change_methods(preview))):
             await self.app.act(policy_settings.set_methods, wanted, seen=preview.before)
 
     def _show_methods(self, view: PolicyView) -> None:
@@ -247,7 +247,7 @@ class SecurityScreen(MainScreen):
         words = f"Notices by e-mail ({Act.SET_UP.shown})" if is_first else "Notices by e-mail"
         self.query_one("#notices-title", SectionTitle).words = words
         self.query("Switches").remove_class("unread")
-        missing = consequences.unsendable(view.unsendable) if view.may_set_days else ""
+        missing = policy_changes.unsendable(view.unsendable) if view.may_set_days else ""
         shown = self.query_one("#unsendable", Static)
         shown.set_class(not missing, "hidden")
         shown.update(missing)
@@ -304,10 +304,10 @@ class SecurityScreen(MainScreen):
             return
         self._preview = preview
         changes = preview.before is not preview.after
-        lines = consequences.affected(preview)
+        lines = policy_changes.affected(preview)
         if changes and mode is Mode.PERMANENT:
             checklist = await self.app.read(permanent_mode.show_checklist)
-            lines = [lines[0], *(consequences.checklist_lines(checklist) if checklist else [])]
+            lines = [lines[0], *(policy_changes.checklist_lines(checklist) if checklist else [])]
         if changes and preview.refusal:
             lines.append(f"✗ {preview.refusal}")
         # The preview replaces what needs attention: small terminals have no room for both.
@@ -406,7 +406,7 @@ class SecurityScreen(MainScreen):
             self.app.say(preview.refusal, Tone.REFUSED)
         elif preview.after is Mode.PERMANENT:
             done = await self._make_permanent(preview)
-        elif await self.app.push_screen_wait(ConfirmDialog(consequences.change_mode(preview))):
+        elif await self.app.push_screen_wait(ConfirmDialog(policy_changes.change_mode(preview))):
             done = await self.app.act(policy_settings.set_mode, preview.after, seen=preview.before)
         if done is None:
             self.chosen = None
@@ -416,7 +416,7 @@ class SecurityScreen(MainScreen):
         checklist = await self.app.read(permanent_mode.show_checklist)
         if checklist is None:
             return None
-        body = consequences.make_permanent(checklist)
+        body = policy_changes.make_permanent(checklist)
 
         def form(typed: tuple[str, ...] | None, fault: str) -> FormDialog:
             field = Field("Account name", TEXT_LIMIT, typed[0] if typed else "")

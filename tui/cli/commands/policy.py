@@ -14,7 +14,7 @@ from data.rules.deadline import MOST_GRACE_DAYS
 from data.rules.domain_types import Method, Mode, PolicyNotice
 from data.rules.remembered_addresses import MAX_DAYS, period_in_words
 from data.rules.safe_text import safe
-from data.wording import consequences
+from data.wording import policy_changes
 from data.wording.words import counted
 from tui.cli.caller import Caller
 from tui.cli.command_groups import InAccount, for_members
@@ -74,7 +74,7 @@ def show(here: Caller, as_json: bool) -> None:
     echo(f"Notices  {', '.join(told) or 'none'}")
     for status, count in sorted(view.people.items()):
         echo(f"{count:7}  {status.value}")
-    for line in consequences.attention(seen):
+    for line in policy_changes.attention(seen):
         echo(safe(line))
 
 
@@ -208,7 +208,7 @@ def _mode_act(here: Caller, mode: Mode, confirmation: str | None, day: date | No
     if mode is Mode.PERMANENT:
         confirmation = confirmation or _ask_for_name(here)
     else:
-        confirm(consequences.change_mode(preview))
+        confirm(policy_changes.change_mode(preview))
     if preview.before is preview.after:
         return partial(here.run, deadlines.set_deadline, day, seen=preview.deadline_before, reason=reason)
     return partial(
@@ -234,7 +234,7 @@ def _ask_for_name(here: Caller) -> str:
 def _mode_line(view: PolicyView) -> str:
     mode = view.policy.mode.value
     if view.permanent_since is None:
-        return f"{mode}{consequences.deadline(view)}"
+        return f"{mode}{policy_changes.deadline(view)}"
     return f"{mode} since {when(view.permanent_since)}, by {safe(view.permanent_by or '?')}"
 
 
@@ -266,7 +266,7 @@ def _methods_act(here: Caller, methods: frozenset[Method]) -> _Act:
     preview = confirmed(here.read(policy_settings.preview_methods, methods))
     if preview.refusal:
         refuse(preview.refusal)
-    confirm(consequences.change_methods(preview))
+    confirm(policy_changes.change_methods(preview))
     return partial(here.run, policy_settings.set_methods, methods, seen=preview.before)
 
 
