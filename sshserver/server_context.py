@@ -11,6 +11,7 @@ from data.operations.signin.admission import Session
 from data.rules.protocol_misuse import Misuse
 from data.store import StoreUnavailableError
 from sshserver.auth_backend import AuthBackend
+from sshserver.command_streams import Streams
 from sshserver.compat.textual_app import ContainedApp
 from sshserver.limits import open_files
 from sshserver.limits.fairness import DrawingTurns, InputShares
@@ -19,7 +20,6 @@ from sshserver.limits.per_user import AwaitingSecondFactor, ConcurrencyLimit
 from sshserver.limits.shared_counters import Counted, Counts, OwnCounts, SharedCounters, SharedCounts
 from sshserver.limits.unauthenticated import Penalties, UnauthenticatedConnections
 from sshserver.listener import ConnectionRate
-from sshserver.session.streams import Streams
 from sshserver.telemetry import crash_reports
 from sshserver.telemetry.connection_events import Telemetry
 from sshserver.terminal.capabilities import Terminal

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
-from sshserver.session.streams import Interruption
+from sshserver.command_streams import Interruption
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer

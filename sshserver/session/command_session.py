@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final
 
 from data.operations.signin.admission import Session
+from sshserver.command_streams import CommandStoppedError, Interruption, Streams
 from sshserver.server_context import CommandRunner
 from sshserver.session.channel_streams import (
     ChannelInput,
@@ -19,7 +20,6 @@ from sshserver.session.channel_streams import (
     text_output,
 )
 from sshserver.session.line_reader import LineReader
-from sshserver.session.streams import CommandStoppedError, Interruption, Streams
 from sshserver.terminal.capabilities import is_usable
 
 PLAIN_MODE: Final = ("plain",)

@@ -17,7 +17,7 @@ from data.operations.signin import admission
 from data.operations.signin.admission import Session
 from data.rules.domain_types import Application
 from data.rules.policy import SignedIn
-from sshserver.session.streams import Streams
+from sshserver.command_streams import Streams
 from tui.cli.member_caller import MemberCaller
 from tui.cli.member_commands import MemberCommands
 from tui.cli.member_tree import PROGRAM

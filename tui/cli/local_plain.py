@@ -23,9 +23,9 @@ from data.rules.domain_types import Application
 from data.rules.source_addresses import Origin
 from data.storage.home import Home
 from data.wording.words import END_WARNING, SIGNED_OUT, WRONG_NAME_OR_PASSWORD, ends_soon
+from sshserver.command_streams import CommandStoppedError, Interruption
 from sshserver.session import idle
 from sshserver.session.idle import IdleWatch
-from sshserver.session.streams import CommandStoppedError, Interruption
 from sshserver.workers.heartbeat import WorkerIdentity, keep_present
 from tui.cli.code_dialogue import sign_in_with_code
 from tui.cli.dialogue import reply, tell

@@ -11,8 +11,8 @@ from data.operations.actors import Member
 from data.operations.signin.admission import Session
 from data.store import Store
 from data.wording.words import END_WARNING, ends_soon
+from sshserver.command_streams import Streams
 from sshserver.session.command_session import PLAIN_MODE
-from sshserver.session.streams import Streams
 from sshserver.telemetry import crash_reports
 from tui.cli.main import cli
 from tui.cli.member_caller import MemberCaller

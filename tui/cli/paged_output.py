@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import click
 import wcwidth
 
-from sshserver.session.streams import Ask, Streams
+from sshserver.command_streams import Ask, Streams
 from tui.cli.confirmation import YesOption
 
 _QUESTION = "More? [Y/n] "

@@ -11,8 +11,8 @@ from data.operations.signin.admission import Session
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, Step
 from data.wording.consequences import LOST_PHONE, replace_phone
 from data.wording.enrolment import REPLACE_ONE_TIME_PASSWORD
+from sshserver.command_streams import Ask
 from sshserver.session.command_session import CommandLineError, split
-from sshserver.session.streams import Ask
 from tui.cli.caller import Caller
 from tui.cli.commands.me import read_profile, two_factor
 from tui.cli.dialogue import ask_yes, tell

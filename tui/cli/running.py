@@ -9,7 +9,7 @@ from click.exceptions import NoArgsIsHelpError
 
 from data.errors import ExplainedError
 from data.rules.safe_text import safe
-from sshserver.session.streams import CommandStoppedError
+from sshserver.command_streams import CommandStoppedError
 from sshserver.telemetry import crash_reports
 from sshserver.telemetry.crash_reports import place_of
 from tui.cli.streams import echo, streams

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import click
 
-from sshserver.session.streams import Streams
+from sshserver.command_streams import Streams
 
 _present: ContextVar[Streams | None] = ContextVar("streams", default=None)
 

@@ -12,10 +12,10 @@ from support.fake_backend import CODE, FakeBackend
 from support.ssh_server import HOST, Running, connect, running_server, until
 
 from data.operations.signin.admission import Session
+from sshserver.command_streams import CommandStoppedError, Interruption, Streams
 from sshserver.limits.limit_values import Limits
 from sshserver.session import app_session as words
 from sshserver.session.channel_streams import encoding_of
-from sshserver.session.streams import CommandStoppedError, Interruption, Streams
 
 pytestmark = pytest.mark.feature("member-commands")
 KEY = asyncssh.generate_private_key("ssh-ed25519")

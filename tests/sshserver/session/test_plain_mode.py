@@ -11,8 +11,8 @@ from support.fake_backend import FakeBackend
 from support.ssh_server import connect, running_server
 
 from data.operations.signin.admission import Admitted, Session
+from sshserver.command_streams import CommandStoppedError, Streams
 from sshserver.limits.limit_values import Limits
-from sshserver.session.streams import CommandStoppedError, Streams
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
 

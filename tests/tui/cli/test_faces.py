@@ -45,7 +45,7 @@ from data.rules.permissions import Action
 from data.rules.policy import SignedIn
 from data.storage import models
 from data.storage.home import Home
-from sshserver.session.streams import Streams
+from sshserver.command_streams import Streams
 from tui import manual
 from tui.cli.command_groups import LazyGroup
 from tui.cli.config_file import load

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from sshserver.session.streams import Streams
+from sshserver.command_streams import Streams
 from tui.cli.streams import echo, using
 from tui.cli.text_tables import echo_table, progress
 
