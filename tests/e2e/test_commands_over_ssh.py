@@ -26,7 +26,7 @@ from data.rules.deadline import begins
 from data.rules.domain_types import Mode, Role
 from data.storage import models
 from sshserver.auth_backend import StoreBackend
-from tui.cli.member_commands import MemberCommands
+from tui.cli.over_ssh.runner import MemberCommands
 
 BOTH = frozenset({Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN})
 

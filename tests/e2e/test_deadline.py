@@ -29,7 +29,7 @@ from data.rules.deadline import begins
 from data.rules.domain_types import Method, Role
 from data.storage import models
 from sshserver.auth_backend import StoreBackend
-from tui.cli.member_commands import MemberCommands
+from tui.cli.over_ssh.runner import MemberCommands
 
 STAFF = [f"p{number:02}" for number in range(38)]
 """Everyone but `admin` and anna, who administer."""

@@ -20,7 +20,7 @@ from data.rules import totp
 from data.rules.domain_types import Role
 from data.storage import models
 from sshserver.auth_backend import StoreBackend
-from tui.cli.member_commands import MemberCommands
+from tui.cli.over_ssh.runner import MemberCommands
 
 ONE_TIME = "given by an administrator"
 KEY = re.compile(r"^(?:[A-Z2-7]{4} ){7}[A-Z2-7]{4}\r?$", re.MULTILINE)

@@ -18,9 +18,9 @@ from data.operations.signin.admission import Session
 from data.rules.domain_types import Application
 from data.rules.policy import SignedIn
 from sshserver.command_streams import Streams
-from tui.cli.member_caller import MemberCaller
-from tui.cli.member_commands import MemberCommands
-from tui.cli.member_tree import PROGRAM
+from tui.cli.member.caller import MemberCaller
+from tui.cli.over_ssh.runner import MemberCommands
+from tui.cli.over_ssh.tree import PROGRAM
 from tui.cli.running import outcome
 from tui.cli.streams import using
 

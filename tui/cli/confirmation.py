@@ -11,8 +11,8 @@ from data.operations.results import Done, RefusedOrStale
 from data.storage.home import Home
 from data.wording.words import Question
 from tui.cli.caller import Caller
-from tui.cli.dialogue import ask_yes, tell
 from tui.cli.open_installation import installation, say
+from tui.cli.prompts import ask_yes, tell
 from tui.cli.streams import can_ask
 
 P = ParamSpec("P")

@@ -128,7 +128,7 @@ def cli(context: click.Context, path: Path, key_file: Path | None, is_plain: boo
     context.obj = load("data.storage.home:Home")(path, key_file)
     if context.invoked_subcommand is None:
         is_plain = is_plain or _wants_plain()
-        place = "tui.cli.local_plain:run_plain_mode" if is_plain else "tui.cli.local_app:run_local_app"
+        place = "tui.cli.local.plain:run_plain_mode" if is_plain else "tui.cli.local.app:run_local_app"
         load(place)(context.obj)
     elif is_plain:
         raise click.UsageError("--plain is for the app, and takes no command.")

@@ -35,7 +35,7 @@ from data.store import Services, Store, StoreUnavailableError, Tx
 from tui.cli.caller import Caller, GoesOn
 from tui.cli.command_groups import named_account
 from tui.cli.config_file import Settings, load
-from tui.cli.dialogue import tell
+from tui.cli.prompts import tell
 from tui.cli.streams import echo, streams
 
 P = ParamSpec("P")

@@ -261,7 +261,7 @@ def test_light_commands_import_little(arguments):
 
 def test_no_command_and_no_supervisor_loads_textual():
     program = (
-        "import sys, click, tui.cli.serve_node\n"
+        "import sys, click, tui.cli.serving.node\n"
         "from tui.cli.main import cli\n"
         "def load(group):\n"
         "    context = click.Context(group)\n"

@@ -50,8 +50,8 @@ from tui import manual
 from tui.cli.command_groups import LazyGroup
 from tui.cli.config_file import load
 from tui.cli.main import COMMANDS
-from tui.cli.member_commands import MemberCommands
 from tui.cli.open_installation import Installation
+from tui.cli.over_ssh.runner import MemberCommands
 from tui.cli.running import outcome
 from tui.cli.streams import using
 from tui.keys import Act

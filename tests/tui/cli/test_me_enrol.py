@@ -19,8 +19,8 @@ from data.operations.users import temporary_codes
 from data.rules.domain_types import Method, Mode
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode
 from data.storage import models
-from tui.cli import enrol_sent, own_session
-from tui.cli.member_caller import MemberCaller
+from tui.cli.member import enrol_sent, own_session
+from tui.cli.member.caller import MemberCaller
 
 NEW = "seventeen green umbrellas"
 NUMBER = "+493012345678"

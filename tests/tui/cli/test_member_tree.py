@@ -7,7 +7,7 @@ import pytest
 from support.command_tree import commands
 
 from tui.cli.main import cli
-from tui.cli.member_tree import member_tree
+from tui.cli.over_ssh.tree import member_tree
 from tui.cli.path_arguments import StandardInput
 
 pytestmark = pytest.mark.feature("member-tree")

@@ -17,8 +17,8 @@ from tui.cli.command_groups import LazyGroup, examples
 from tui.cli.commands.session import session_json
 from tui.cli.commands.user_rendering import detail_json
 from tui.cli.confirmation import act
-from tui.cli.dialogue import tell
 from tui.cli.open_installation import confirmed
+from tui.cli.prompts import tell
 from tui.cli.text_tables import echo_json
 
 _COMMANDS = {

@@ -12,9 +12,9 @@ from tui.cli.caller import Caller
 from tui.cli.command_groups import examples, for_members
 from tui.cli.commands.me import read_profile
 from tui.cli.confirmation import act, changes
-from tui.cli.dialogue import reply, tell
+from tui.cli.member.own_session import go_on
 from tui.cli.open_installation import confirmed, read_password_line, refuse, say
-from tui.cli.own_session import go_on
+from tui.cli.prompts import reply, tell
 from tui.cli.streams import can_ask
 
 _Result = Done | RefusedOrStale

@@ -11,12 +11,12 @@ from data.wording.words import HOW_IT_WORKS, SET_UP_TITLE
 from tui.cli.caller import Caller
 from tui.cli.command_groups import examples, for_members
 from tui.cli.confirmation import act, changes
-from tui.cli.dialogue import choose, tell
-from tui.cli.enrol_code import confirm_code
-from tui.cli.enrol_sent import prove_address, prove_number
+from tui.cli.member.enrol_code import confirm_code
+from tui.cli.member.enrol_sent import prove_address, prove_number
+from tui.cli.member.own_session import go_on, show_recovery_codes
+from tui.cli.member.qr_text import draw
 from tui.cli.open_installation import confirmed, refuse
-from tui.cli.own_session import go_on, show_recovery_codes
-from tui.cli.qr_text import draw
+from tui.cli.prompts import choose, tell
 from tui.cli.streams import echo, streams
 
 _QR = "qr"

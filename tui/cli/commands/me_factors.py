@@ -10,11 +10,11 @@ from data.rules.permissions import OwnAct
 from data.rules.policy import NeedCode
 from data.wording import consequences
 from tui.cli.caller import Caller
-from tui.cli.code_dialogue import give_proof, sign_in_with_code
 from tui.cli.command_groups import examples, for_members
 from tui.cli.confirmation import act, asks_first, changes, confirm
+from tui.cli.member.code_dialogue import give_proof, sign_in_with_code
+from tui.cli.member.own_session import arrive, show_recovery_codes, what_next
 from tui.cli.open_installation import confirmed, refuse
-from tui.cli.own_session import arrive, show_recovery_codes, what_next
 
 
 @click.command(

@@ -13,7 +13,7 @@ from tui.cli.command_groups import examples
 from tui.cli.commands.me import read_profile
 from tui.cli.commands.user_rendering import key_json
 from tui.cli.confirmation import act, asks_first, changes, confirm
-from tui.cli.dialogue import reply, tell
+from tui.cli.prompts import reply, tell
 from tui.cli.streams import can_ask, streams
 from tui.cli.text_tables import echo_json
 

@@ -9,7 +9,7 @@ from tui.cli.caller import Caller
 from tui.cli.command_groups import examples
 from tui.cli.commands.me import own_session_json, read_profile
 from tui.cli.confirmation import act, changes
-from tui.cli.dialogue import tell
+from tui.cli.prompts import tell
 from tui.cli.text_tables import echo_json
 
 

@@ -19,8 +19,8 @@ from data.wording.words import counted
 from tui.cli.caller import Caller
 from tui.cli.command_groups import InAccount, for_members
 from tui.cli.confirmation import act, asks_first, confirm
-from tui.cli.dialogue import reply
 from tui.cli.open_installation import confirmed, refuse, say
+from tui.cli.prompts import reply
 from tui.cli.streams import can_ask, echo
 from tui.cli.text_tables import echo_json, iso, when
 

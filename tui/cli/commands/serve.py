@@ -19,7 +19,7 @@ from tui.cli import config_file
 from tui.cli.command_groups import load
 from tui.cli.streams import echo
 
-_WORKERS: Final = (sys.executable, "-P", "-m", "tui.cli.serve_fork_server")
+_WORKERS: Final = (sys.executable, "-P", "-m", "tui.cli.serving.fork_server")
 """-P: the operator's current folder must not be searched for modules."""
 _HOME_OF_MAKE: Final = ".twofold"
 
@@ -87,7 +87,7 @@ def serve(
         if forks is not None:
             ending.callback(forks.close)
         try:
-            serve_node = load("tui.cli.serve_node:serve_node")
+            serve_node = load("tui.cli.serving.node:serve_node")
             serve_node(
                 home,
                 host,

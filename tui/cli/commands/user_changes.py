@@ -27,7 +27,6 @@ from tui.cli.command_groups import examples, for_members
 from tui.cli.commands.user_bulk import act_on_many, names_argument
 from tui.cli.commands.user_key import KEY_FILE, key_text, parsed_key
 from tui.cli.confirmation import act, asks_first, changes, confirm
-from tui.cli.dialogue import reply
 from tui.cli.open_installation import (
     confirmed,
     hours_option,
@@ -35,6 +34,7 @@ from tui.cli.open_installation import (
     refuse,
     say,
 )
+from tui.cli.prompts import reply
 from tui.cli.streams import can_ask, echo
 
 _Result = Done | RefusedOrStale

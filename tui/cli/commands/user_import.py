@@ -18,9 +18,9 @@ from data.wording.words import counted
 from tui.cli.caller import Caller
 from tui.cli.command_groups import for_members
 from tui.cli.confirmation import act, asks_first, confirm
-from tui.cli.dialogue import tell
 from tui.cli.open_installation import confirmed, refuse, say
 from tui.cli.path_arguments import NamedFile
+from tui.cli.prompts import tell
 from tui.cli.streams import echo, streams
 from tui.cli.text_tables import echo_table, progress
 

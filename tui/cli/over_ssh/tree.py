@@ -10,10 +10,10 @@ import click
 from data.rules.policy import Step
 from tui.cli.command_groups import MemberTerms, examples, is_account_option, terms_of
 from tui.cli.commands.me import me
-from tui.cli.commands.plain import plain
-from tui.cli.member_caller import MemberCaller
-from tui.cli.member_examples import over_ssh
+from tui.cli.member.caller import MemberCaller
+from tui.cli.over_ssh.examples import over_ssh
 from tui.cli.path_arguments import StandardInput, names_file
+from tui.cli.plain.command import plain
 from tui.cli.streams import echo
 
 PROGRAM: Final = "ssh gate"

@@ -32,10 +32,10 @@ from sshserver.workers.worker import READY, Assignment, WorkerPipe
 from tui.app import TwofoldApp
 from tui.cli import logging_setup
 from tui.cli.commands.setup import load_host_key
-from tui.cli.member_commands import MemberCommands
 from tui.cli.open_installation import Installation, installation, refuse, refuse_lost, system_clock
+from tui.cli.over_ssh.runner import MemberCommands
 from tui.cli.running import words_for
-from tui.cli.serve_applications import answering_applications, limits_beside
+from tui.cli.serving.applications import answering_applications, limits_beside
 
 
 async def serve_until_told(

@@ -17,8 +17,8 @@ from data.operations.users import credentials
 from data.rules import sent_codes
 from data.rules.domain_types import Method
 from tui.cli.caller import Caller
-from tui.cli.dialogue import reply, tell
 from tui.cli.open_installation import confirmed, refuse
+from tui.cli.prompts import reply, tell
 
 R = TypeVar("R")
 A = TypeVar("A", bound=Attempt | FreshProofNeeded)

@@ -6,8 +6,8 @@ from data.operations.results import Refused
 from data.operations.signin.attempts import NotACode
 from data.operations.signin.enrolment import Enrolled, EnrolmentCodeWrong
 from data.wording import enrolment as wording
-from tui.cli.dialogue import reply, tell
 from tui.cli.open_installation import confirmed
+from tui.cli.prompts import reply, tell
 
 
 def confirm_code(

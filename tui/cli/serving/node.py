@@ -138,7 +138,7 @@ async def _serve_alone(
     here: Installation, node: str, host: str, port: int, addresses: Addresses, welcome: _Welcome
 ) -> None:
     # A supervisor does not load the app, which takes time and memory.
-    serve_until_told = load("tui.cli.serve_worker:serve_until_told")
+    serve_until_told = load("tui.cli.serving.worker:serve_until_told")
     await here.store.run(worker_sessions.take_node, node)
     identity = WorkerIdentity(secrets.token_hex(8), node)
     telemetry = Telemetry()

@@ -15,10 +15,10 @@ from sshserver.command_streams import Ask
 from sshserver.session.command_session import CommandLineError, split
 from tui.cli.caller import Caller
 from tui.cli.commands.me import read_profile, two_factor
-from tui.cli.dialogue import ask_yes, tell
+from tui.cli.member.own_session import phone_may_be_lost, welcome, what_next
 from tui.cli.open_installation import confirmed
-from tui.cli.own_session import phone_may_be_lost, welcome, what_next
-from tui.cli.paged_output import PagedOutput
+from tui.cli.plain.paged_output import PagedOutput
+from tui.cli.prompts import ask_yes, tell
 from tui.cli.running import invoke, outcome, words_for_member
 from tui.cli.streams import streams, using
 

@@ -15,9 +15,9 @@ from data.rules import inbound_sms_codes
 from data.rules.user_fields import fold_phone, phone_to_read
 from data.wording import enrolment as wording
 from tui.cli.caller import Caller
-from tui.cli.dialogue import choose, reply, tell
-from tui.cli.enrol_code import confirm_code
+from tui.cli.member.enrol_code import confirm_code
 from tui.cli.open_installation import confirmed
+from tui.cli.prompts import choose, reply, tell
 from tui.cli.streams import echo, streams
 
 LOOKS: Final = 10

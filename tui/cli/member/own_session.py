@@ -15,8 +15,8 @@ from data.wording import enrolment as wording
 from data.wording.consequences import LOST_PHONE
 from data.wording.words import days_left
 from tui.cli.caller import Caller
-from tui.cli.dialogue import reply, tell
 from tui.cli.open_installation import confirmed, refuse
+from tui.cli.prompts import reply, tell
 from tui.cli.streams import echo, streams
 
 

@@ -14,9 +14,9 @@ from data.operations.signin.admission import Session
 from data.rules.policy import SignedIn, Step
 from data.store import Store, Tx
 from tui.cli.caller import Caller, GoesOn
-from tui.cli.code_dialogue import give_proof
+from tui.cli.member.code_dialogue import give_proof
+from tui.cli.member.own_session import go_on, what_next
 from tui.cli.open_installation import confirmed, refuse
-from tui.cli.own_session import go_on, what_next
 from tui.cli.streams import can_ask, streams
 
 P = ParamSpec("P")

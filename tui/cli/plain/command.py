@@ -5,9 +5,9 @@ from dataclasses import replace
 import click
 
 from tui.cli.command_groups import examples
-from tui.cli.member_caller import MemberCaller
+from tui.cli.member.caller import MemberCaller
 from tui.cli.open_installation import refuse
-from tui.cli.plain_prompt import PlainPrompt
+from tui.cli.plain.prompt import PlainPrompt
 from tui.cli.streams import streams
 
 

@@ -15,9 +15,9 @@ from sshserver.command_streams import Streams
 from sshserver.session.command_session import PLAIN_MODE
 from sshserver.telemetry import crash_reports
 from tui.cli.main import cli
-from tui.cli.member_caller import MemberCaller
-from tui.cli.member_tree import PROGRAM, member_tree
-from tui.cli.own_session import tell_days_left
+from tui.cli.member.caller import MemberCaller
+from tui.cli.member.own_session import tell_days_left
+from tui.cli.over_ssh.tree import PROGRAM, member_tree
 from tui.cli.running import invoke, outcome, words_for_member
 from tui.cli.streams import using
 

@@ -27,11 +27,9 @@ from sshserver.command_streams import CommandStoppedError, Interruption
 from sshserver.session import idle
 from sshserver.session.idle import IdleWatch
 from sshserver.workers.heartbeat import WorkerIdentity, keep_present
-from tui.cli.code_dialogue import sign_in_with_code
-from tui.cli.dialogue import reply, tell
 from tui.cli.main import cli
-from tui.cli.member_caller import MemberCaller
-from tui.cli.member_tree import member_tree
+from tui.cli.member.caller import MemberCaller
+from tui.cli.member.code_dialogue import sign_in_with_code
 from tui.cli.open_installation import (
     Installation,
     installation,
@@ -39,7 +37,9 @@ from tui.cli.open_installation import (
     refuse_lost,
     without_log_of_deliveries,
 )
-from tui.cli.plain_prompt import PlainPrompt
+from tui.cli.over_ssh.tree import member_tree
+from tui.cli.plain.prompt import PlainPrompt
+from tui.cli.prompts import reply, tell
 from tui.cli.streams import streams, using
 
 R = TypeVar("R")
