@@ -181,9 +181,15 @@ class _Connection(psycopg.Connection[Any]):
             raise psycopg.OperationalError("the server did not answer in time") from None
 
 
+_STATEMENTS = 400
+"""Statements that stay prepared on each connection: more than there are. One too many drives out another."""
+
+
 class _Adapter(Psycopg3Adapter):
     def connect(self, db: Any, **parameters: Any) -> _Connection:
-        return _Connection.connect(dbname=db.database, **parameters)
+        connection = _Connection.connect(dbname=db.database, **parameters)
+        connection.prepared_max = _STATEMENTS
+        return connection
 
 
 class Postgresql(PostgresqlDatabase):

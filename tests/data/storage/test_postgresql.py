@@ -308,6 +308,15 @@ def test_two_nodes_create_at_once(server):
             assert "installation" in done.result(30).get_tables()
 
 
+def test_statements_stay_prepared(world):
+    """As many as there are: each that was driven out would be planned again each time it comes back."""
+    statements = [f"SELECT {number}" for number in range(300)]
+    for statement in statements * 6:
+        world.database.ask(statement)
+    kept = {statement for (statement,) in world.database.ask("SELECT statement FROM pg_prepared_statements")}
+    assert set(statements) <= kept
+
+
 def test_texts_compare_by_code_point(server):
     """They do so under any locale."""
     name = server.new_database(more="ENCODING 'UTF8' ICU_LOCALE 'sv-SE' LOCALE_PROVIDER icu")
