@@ -104,30 +104,42 @@ def services(clock: Callable[[], datetime], master_key: bytes = MASTER_KEY) -> S
     )
 
 
-_free: list[tuple[PostgresqlServer, str, psycopg.Connection[Any] | None]] = []
-"""Databases with our tables that no world uses now, and a connection to each: a new one takes longer."""
+_Connection = psycopg.Connection[Any]
+_free: list[tuple[PostgresqlServer, str, _Connection, _Connection | None]] = []
+"""Databases with our tables that no world uses now; what restores each, and a connection that is kept open.
+
+What restores is a connection of its own, past whatever guards the tables: to turn the guards off and on
+makes a connection plan all its statements again, which took half of the server's time.
+"""
 _rows: list[str] = []
 """What writes the rows of a world that was just installed into an empty PostgreSQL database, once one was."""
 
 
-def _take_database(server: PostgresqlServer) -> tuple[str, psycopg.Connection[Any] | None]:
-    """Return a database with the present schema: one that was used before, or a new one."""
+def _take_database(server: PostgresqlServer) -> tuple[str, _Connection, _Connection | None]:
+    """Return a database with the present schema and `_rows`: one that was used before, or a new one."""
     for taken in _free:
         if taken[0] is server:
             _free.remove(taken)
-            return taken[1:]
-    name = server.new_database()
-    create_database(PostgresqlUrl.parse(server.local_url(name))).close()
-    return name, None
+            _, name, restoring, kept = taken
+            with suppress(psycopg.OperationalError):  # A test may have cut every connection.
+                restoring.execute(_restoring(), prepare=False)
+                return name, restoring, kept
+            break
+    else:
+        name = server.new_database()
+        create_database(PostgresqlUrl.parse(server.local_url(name))).close()
+    unguarded = "-c session_replication_role=replica"
+    restoring = psycopg.connect(server.local_url(name), autocommit=True, options=unguarded)
+    restoring.execute(_restoring(), prepare=False)
+    return name, restoring, None
 
 
 def _restoring() -> bytes:
-    """Write what has `_rows` be all that a database holds, past whatever guards the tables."""
+    """Write what has `_rows` be all that a database holds."""
     names = [table._meta.table_name for table in models.TABLES]
     deletes = [f'DELETE FROM "{name}"' for name in names]
     sequences = f"SELECT setval(oid, 1, false) FROM {_SEQUENCES}"
-    guards = "SET session_replication_role = {}".format
-    return "; ".join([guards("replica"), *deletes, sequences, *_rows, guards("origin")]).encode()
+    return "; ".join([*deletes, sequences, *_rows]).encode()
 
 
 def _writing(server: PostgresqlServer, database: str) -> str:
@@ -192,17 +204,15 @@ class World:
 
     def _open(self, like: "World | None") -> tuple[Place, Database]:
         if self._server is not None:
-            self._name, kept = _take_database(self._server)
+            self._name, self._restoring, kept = _take_database(self._server)
             place = PostgresqlUrl.parse(self._server.local_url(self._name))
             database = open_database(place)
             # By the connection that the test goes on with: each costs the server as much as this.
             if kept is not None:
-                with suppress(psycopg.OperationalError):  # A test may have cut every connection.
-                    kept.execute(_restoring(), prepare=False)
+                with suppress(psycopg.OperationalError):  # A test may have cut this one alone.
+                    kept.execute("SELECT 1", prepare=False)
                     database._state.set_connection(kept)
                     database._set_server_version(kept)
-                    return place, database
-            database.connection().execute(_restoring(), prepare=False)
             return place, database
         if like is not None or _template:
             self.path.write_bytes(like.path.read_bytes() if like else _template[0])
@@ -244,9 +254,10 @@ class World:
         self.store.close()
         if self._server is not None:
             if self.spoilt:
+                self._restoring.close()
                 self._server.drop_database(self._name)
             else:
-                _free.append((self._server, self._name, kept))
+                _free.append((self._server, self._name, self._restoring, kept))
 
     def run(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return self.store.run_now(operation, *args, **kwargs)
