@@ -196,7 +196,7 @@ class RadiusServer:
         now = time.monotonic()
         self._answers[key] = (now + KEPT_SECONDS, reply)
         self._answers.move_to_end(key)
-        while len(self._answers) > MOST_KEPT or next(iter(self._answers.values()))[0] <= now:
+        while len(self._answers) > MOST_KEPT or next(iter(self._answers.values()), (now + 1,))[0] <= now:
             self._answers.popitem(last=False)
 
     def _clients_at(self, host: str) -> tuple[RadiusClient, ...]:

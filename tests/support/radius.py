@@ -52,21 +52,22 @@ def add_client(world: World, asks: Asks = Asks.CODE, name: str = "vpn", **option
 
 
 @asynccontextmanager
-async def radius_server(world: World, carriers: Carriers | None = None) -> AsyncIterator[RadiusPort]:
-    """Serve RADIUS on a free port."""
+async def radius_server(
+    world: World, carriers: Carriers | None = None, port: int = 0, *, shared: bool = False
+) -> AsyncIterator[RadiusPort]:
+    """Serve RADIUS on a port, or on a free one."""
     found = RadiusPort(0)
     serving = serving_radius(
         world.store,
         Verifier(world.store, carriers),
         HOST,
-        0,
+        port,
         lambda why: found.counts.update([why]),
         crash_reports.report,
-        shared=False,
+        shared=shared,
         drain_seconds=5,
     )
-    async with serving as port:
-        found.port = port
+    async with serving as found.port:
         yield found
 
 

@@ -1,6 +1,7 @@
 """RADIUS as clients use it: `radclient`, and packets by hand where it cannot send them."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
 from support.database import OPERATOR, PASSWORD
@@ -18,6 +19,7 @@ from support.radius import (
 
 from data.authserver import radius_server as tested
 from data.operations.applications import registry
+from data.operations.applications.asking import Reject
 from data.operations.users import practices
 from data.rules.applications import Asks, ReplyAttribute, Told
 from data.rules.domain_types import Role
@@ -154,9 +156,15 @@ async def test_duplicates(world, ben, monkeypatch):
 
 
 @pytest.mark.feature("radius")
-async def test_answers_kept_are_bounded(world, monkeypatch, caplog):
+async def test_answers_kept_are_bounded(world, monkeypatch):
     """The oldest goes first, and its packet is judged again."""
-    caplog.set_level("INFO")
+    judged = []
+
+    async def rejected(_verifier, _asking, asked):
+        judged.append(asked.answer)
+        return Reject()
+
+    monkeypatch.setattr(tested.Verifier, "verify", rejected)
     monkeypatch.setattr(tested, "MOST_KEPT", 3)
     secret = add_client(world)
     async with radius_server(world) as server:
@@ -164,11 +172,10 @@ async def test_answers_kept_are_bounded(world, monkeypatch, caplog):
         sent = [request(secret, a1=b"nobody", password=str(number)) for number in range(5)]
         for each in sent:
             await client.ask(each)
-        caplog.clear()
         await client.ask(sent[-1])
-        assert "application.answered" not in caplog.messages
+        assert judged == [str(number) for number in range(5)]
         await client.ask(sent[0])
-        assert "application.answered" in caplog.messages
+        assert judged[5:] == ["0"]
 
 
 @pytest.mark.feature("radius")
@@ -241,6 +248,19 @@ async def test_strangers_get_silence(world):
         client.send(good)
         await asyncio.sleep(0.1)
         assert client.nothing_came()
+
+
+@pytest.mark.feature("radius")
+async def test_port_has_one_owner(world, radclient_program):
+    """Another process of the node waits for it, and answers when that one is gone; anyone else is refused."""
+    secret = add_client(world)
+    async with AsyncExitStack() as second:
+        async with radius_server(world) as first:
+            await second.enter_async_context(radius_server(world, port=first.port, shared=True))
+            with pytest.raises(OSError, match="in use"):
+                await AsyncExitStack().enter_async_context(radius_server(world, port=first.port))
+            assert await Client(first.port).ask(request(secret, code=12))
+        assert (await radclient(first.port, secret, "status", **SIGNED)).code == ACCEPT
 
 
 @pytest.mark.feature("radius")
