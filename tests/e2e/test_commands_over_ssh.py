@@ -293,6 +293,21 @@ async def test_fifty_commands_over_one_sign_in(master, people):
     assert (await people.store.read(lambda _tx: models.Session.select().count())) == 1
 
 
+async def test_client_killed_in_the_middle_of_an_import(master, people):
+    """A real `ssh`: nothing is imported, no thread is left, and the connection goes on."""
+    process = await asyncio.create_subprocess_exec(
+        *master.command, "user import - --yes", stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL
+    )
+    process.stdin.write(many(5_000).encode())
+    process.stdin.close()
+    await until(lambda: people.store.run_now(lambda _tx: models.StagedUser.select().count()), 60)
+    process.kill()
+    await process.wait()
+    await until(no_command_is_left, 60)
+    assert (await people.store.read(lambda _tx: models.User.select().count())) == 3
+    assert (await master.run("me", "--json"))[0] == 0
+
+
 async def test_plink(running, people, require_program, tmp_path):
     """PuTTY's command line runs commands too; here for somebody of whom no code is asked."""
     await people.add("eve", enrolled=False)
