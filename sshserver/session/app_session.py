@@ -233,7 +233,10 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
             self._cut_off_timer.cancel()
         self._hang_up()
         self.end(None)
-        self._on_end(self)
+        if self._command is None or self.task is None:
+            self._on_end(self)
+        else:  # It finishes the operation that it has begun, and counts for its user meanwhile.
+            self.task.add_done_callback(lambda _task: self._on_end(self))
 
     # What the driver and the command's streams call.
 
