@@ -15,6 +15,7 @@ REMINDED_DAYS: Final = (14, 7, 3, 1)
 """How many days before the deadline those who have not set it up are reminded by e-mail."""
 REASON_LIMIT: Final = 200
 """The longest reason for putting a deadline off, in characters."""
+MOST_YEARS_AHEAD: Final = 2
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 
@@ -59,7 +60,9 @@ def demand_of(policy: Policy, now: datetime) -> Demand:
 
 def has_passed(policy: Policy, now: datetime) -> bool:
     """Whether a policy has no deadline ahead."""
-    return policy.deadline is None or _at(policy, now) >= policy.deadline
+    if policy.mode is not Mode.REQUIRED or policy.deadline is None:
+        return True
+    return _at(policy, now) >= policy.deadline
 
 
 def set_up_by(policy: Policy, grace_from: datetime, now: datetime) -> datetime | None:
@@ -118,10 +121,31 @@ def read_deadline(day: str, grace_days: str) -> Typed | str:
     """Read what someone typed; return what is wrong with it otherwise."""
     if not grace_days.strip().isdecimal():
         return "Type the days of grace as a number."
+    first = read_day(day) if day.strip() else None
+    return first if isinstance(first, str) else Typed(first, int(grace_days))
+
+
+def read_day(typed: str) -> date | str:
+    """Read a day as YYYY-MM-DD, and in no other form of ISO 8601; return what is wrong with it otherwise."""
     try:
-        return Typed(date.fromisoformat(day.strip()) if day.strip() else None, int(grace_days))
+        day = date.fromisoformat(typed.strip())
     except ValueError:
+        day = None
+    if day is None or day.isoformat() != typed.strip():
         return "Type the first day as year, month and day, such as 2027-02-01."
+    return day
+
+
+def why_not_day(day: date, now: datetime) -> str | None:
+    """Return why a day cannot be a deadline, or None."""
+    if begins(day) <= now:
+        today = f"{now:%Y-%m-%d}"
+        return f"The date must be after today, {today} in UTC. To require it at once, leave the date out."
+    is_leap_day = (now.month, now.day) == (2, 29)
+    latest = (now.date() - is_leap_day * _DAY).replace(year=now.year + MOST_YEARS_AHEAD)
+    if day > latest:
+        return f"The date must be at most {MOST_YEARS_AHEAD} years ahead: {latest} or earlier."
+    return None
 
 
 def begins(day: date) -> datetime:
@@ -130,10 +154,16 @@ def begins(day: date) -> datetime:
 
 
 def is_put_off(policy: Policy, deadline: datetime | None, now: datetime) -> bool:
-    """Whether a new deadline, or None for now, lets anyone wait longer than the present one."""
-    if deadline is None or policy.mode is not Mode.REQUIRED:
+    """Whether a new deadline, or None for now, lets anyone wait longer than the one that was announced."""
+    if deadline is None:
         return False
-    return has_passed(policy, now) or policy.deadline is None or deadline > policy.deadline
+    before = announced(policy, now)
+    return policy.mode is Mode.REQUIRED if before is None else deadline > before
+
+
+def announced(policy: Policy, now: datetime) -> datetime | None:
+    """Return the deadline that is ahead, or was ahead when the mode `required` was left."""
+    return None if policy.mode is Mode.REQUIRED and has_passed(policy, now) else policy.deadline
 
 
 def reminder_due(policy: Policy, now: datetime) -> int | None:

@@ -120,8 +120,10 @@ class Policy:
     """The account's two-factor policy.
 
     Before its `deadline`, the mode `required` asks for nothing that `optional` does not; without one it asks
-    at once. People created under it have `grace_days` more. `seen_at` is the latest full hour that was seen:
-    the rules judge no moment before it, so that a clock that went back undoes no deadline.
+    at once. In another mode, `deadline` is the one that was ahead when `required` was left: a later one puts
+    it off, and it is of no other use. People created under `required` have `grace_days` more. `seen_at` is
+    the latest full hour that was seen: the rules judge no moment before it, so that a clock that went back
+    undoes no deadline.
     """
 
     mode: Mode

@@ -102,8 +102,9 @@ class Account(_Table):
     `notify_locks` that system administrators are told whose accounts were locked.
     `on_since` is when the mode last left `off`, and `required_since` when it last became `required` or
     stricter; null if it never did, or nobody remembers. `deadline` is from when on the mode `required` asks
-    for something, null at once, and `put_off` how often it was put off. `seen_at` is the latest full hour
-    that was seen while the mode was `required` (see `data.rules.deadline`). `reminded_days` says of which of
+    for something, null at once, and `put_off` how often it was put off; both are kept if `required` is left
+    before that. `seen_at` is the latest full hour that was seen while the mode was `required` (see
+    `data.rules.deadline`). `reminded_days` says of which of
     the days before the deadline whoever was missing was last reminded, and `reminded_user` of the last user
     while that goes on.
     """

@@ -88,6 +88,12 @@ def change_mode(preview: ModePreview) -> Question:
     )
 
 
+def without_reason(preview: ModePreview) -> str:
+    """Return what a change puts off, which needs a reason."""
+    before = preview.deadline_before
+    return f"This puts the deadline{f' of {day(before)}' if before else ''} off. Give a reason"
+
+
 def deadline(view: PolicyView) -> str:
     """Return what to add to the name of the mode about its deadline; empty if it has none ahead."""
     ahead = view.deadline_ahead

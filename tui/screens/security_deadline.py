@@ -60,10 +60,12 @@ async def _set_deadline(app: ActingApp, wanted: date | None, reason: str) -> Don
     if preview.refusal:
         return Denied(preview.refusal)
     if preview.puts_off and not reason.strip():
-        return Denied("This puts the deadline off. Give a reason.")
+        return Denied(f"{policy_changes.without_reason(preview)}.")
     if not await app.push_screen_wait(ConfirmDialog(policy_changes.change_mode(preview))):
         return _NOT_CONFIRMED
     if preview.before is Mode.REQUIRED:
         seen = preview.deadline_before
         return await app.submit(deadlines.set_deadline, wanted, seen=seen, reason=reason)
-    return await app.submit(policy_settings.set_mode, Mode.REQUIRED, seen=preview.before, day=wanted)
+    return await app.submit(
+        policy_settings.set_mode, Mode.REQUIRED, seen=preview.before, day=wanted, reason=reason
+    )

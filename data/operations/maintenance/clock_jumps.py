@@ -10,10 +10,10 @@ from datetime import datetime
 
 from data.operations.actors import Acting, Operator, in_each_account
 from data.operations.audit import trail
+from data.operations.policy.deadlines import forget_later_time
 from data.operations.results import Denied, Done
 from data.rules import clock_jumps
 from data.rules.audit_events import Event
-from data.rules.deadline import full_hour
 from data.rules.domain_types import Method
 from data.storage import models
 from data.store import Tx
@@ -82,7 +82,7 @@ def bring_back(tx: Tx, operator: Operator) -> Done | Denied:
         return accounts
     count = ahead = 0
     for acting in accounts:
-        ahead += _forget_later_times(acting)
+        ahead += forget_later_time(acting)
         for factor in _stuck_factors(acting):
             _bring_back(acting, factor)
             count += 1
@@ -94,18 +94,6 @@ def bring_back(tx: Tx, operator: Operator) -> Done | Denied:
         f"{count} user{'' if count == 1 else 's'} can sign in again within a minute. The phone's next "
         "code is skipped; the one after it works."
     )
-
-
-def _forget_later_times(acting: Acting) -> int:
-    """Have an account's deadline and days of grace judged by the clock again; return 1 if they were not."""
-    table = models.Account
-    seen_at = table.get_by_id(acting.account_id).seen_at
-    if seen_at <= acting.tx.now:
-        return 0
-    now = full_hour(acting.tx.now)
-    table.update(seen_at=now).where(table.id == acting.account_id).execute()
-    trail.record(acting, Event.SEEN_TIME_CORRECTED, before=f"{seen_at:%Y-%m-%d %H:%M} UTC")
-    return 1
 
 
 def _stuck_factors(acting: Acting) -> list[models.Factor]:

@@ -12,12 +12,14 @@ from data.rules.audit_events import Event
 from data.rules.deadline import (
     MOST_GRACE_DAYS,
     REASON_LIMIT,
+    announced,
     begins,
     full_hour,
     has_passed,
     is_put_off,
     mode_in_words,
     reminders_over,
+    why_not_day,
 )
 from data.rules.domain_types import NEVER, Mode
 from data.rules.permissions import SensitiveAction
@@ -40,17 +42,15 @@ def set_deadline(
     if refusal := why_not_deadline(acting, day):
         return Denied(refusal)
     deadline = begins(day) if day else None
-    changes, told = deadline_columns(acting, day), {"before": _said(seen, now), "after": _said(deadline, now)}
-    event = Event.DEADLINE_CHANGED
-    if is_put_off(policy, deadline, now):
-        given = tidy(reason[: REASON_LIMIT + 1])
-        if not given or len(reason) > REASON_LIMIT:
-            return Denied(f"To put the deadline off, give a reason of 1 to {REASON_LIMIT} characters.")
-        event, told["reason"] = Event.DEADLINE_PUT_OFF, given
-        changes["put_off"] = models.Account.put_off + 1
+    put_off = put_deadline_off(acting, day, reason)
+    if isinstance(put_off, Denied):
+        return put_off
+    changes = deadline_columns(acting, Mode.REQUIRED, day)
     models.Account.update(changes).where(models.Account.id == acting.account_id).execute()
     rejudge_sessions(acting.tx, models.User.account == acting.account_id)
-    trail.record(acting, event, **told)
+    if not put_off:
+        before, after = _said(seen, now), _said(deadline, now)
+        trail.record(acting, Event.DEADLINE_CHANGED, before=before, after=after)
     return Done(f"The mode is now {mode_in_words(replace(policy, deadline=deadline, seen_at=NEVER), now)}.")
 
 
@@ -65,21 +65,57 @@ def set_grace_days(acting: Acting, days: int, *, seen: int) -> Done | Denied:
     if before == days:
         return Denied(f"The number of days of grace is already {days}.")
     models.Account.update(grace_days=days).where(models.Account.id == acting.account_id).execute()
+    forget_later_time(acting)
     rejudge_sessions(acting.tx, models.User.account == acting.account_id)
     trail.record(acting, Event.GRACE_DAYS_CHANGED, before=before, after=days)
     return Done(f"New users now have {days} day{'' if days == 1 else 's'} of grace.")
 
 
-def deadline_columns(acting: Acting, day: date | None) -> dict[str, object]:
-    """Return an account's columns with another deadline, or none; what was seen before no longer counts."""
-    deadline, now = begins(day) if day else None, acting.tx.now
-    after = replace(acting.policy, mode=Mode.REQUIRED, deadline=deadline, seen_at=NEVER)
-    return {
+def put_deadline_off(acting: Acting, day: date | None, reason: str) -> bool | Denied:
+    """Count and log that a new deadline is later than the one that was announced; return whether it is."""
+    policy, now = acting.policy, acting.tx.now
+    if day is None or not is_put_off(policy, begins(day), now):
+        return False
+    given = tidy(reason[: REASON_LIMIT + 1])
+    if not given or len(reason) > REASON_LIMIT:
+        return Denied(f"To put the deadline off, give a reason of 1 to {REASON_LIMIT} characters.")
+    table = models.Account
+    table.update(put_off=table.put_off + 1).where(table.id == acting.account_id).execute()
+    before, after = _said(policy.deadline, now), f"{day}"
+    trail.record(acting, Event.DEADLINE_PUT_OFF, before=before, after=after, reason=given)
+    return True
+
+
+def deadline_columns(acting: Acting, mode: Mode, day: date | None) -> dict[str, object]:
+    """Return the columns of a deadline, or none, in a mode; what was seen before no longer counts.
+
+    Other modes than `required` keep the deadline that was announced, and how often it was put off.
+    """
+    policy, now = acting.policy, acting.tx.now
+    deadline = begins(day) if day else None
+    if mode is not Mode.REQUIRED:
+        deadline = announced(policy, now)
+    after = replace(policy, mode=mode, deadline=deadline, seen_at=NEVER)
+    changes: dict[str, object] = {
         "deadline": deadline,
         "seen_at": full_hour(now),
-        "reminded_days": reminders_over(after, now) if deadline else None,
+        "reminded_days": None if has_passed(after, now) else reminders_over(after, now),
         "reminded_user": None,
     }
+    if mode is not Mode.REQUIRED and deadline is None:
+        changes["put_off"] = 0
+    return changes
+
+
+def forget_later_time(acting: Acting) -> bool:
+    """Have deadlines and days of grace judged by the clock again; return whether they were not."""
+    seen_at, now = acting.policy.seen_at, acting.tx.now
+    if seen_at <= now:
+        return False
+    table = models.Account
+    table.update(seen_at=full_hour(now)).where(table.id == acting.account_id).execute()
+    trail.record(acting, Event.SEEN_TIME_CORRECTED, before=f"{seen_at:%Y-%m-%d %H:%M} UTC")
+    return True
 
 
 def why_not_deadline(acting: Acting, day: date | None) -> str | None:
@@ -91,15 +127,7 @@ def why_not_deadline(acting: Acting, day: date | None) -> str | None:
         return "The mode is already required." if is_over else None
     if policy.deadline == begins(day) and not is_over:
         return f"The deadline is already {day:%Y-%m-%d}."
-    return why_not_day(acting, day)
-
-
-def why_not_day(acting: Acting, day: date | None) -> str | None:
-    """Return why a day cannot be a deadline, or None."""
-    now = acting.tx.now
-    if day is None or begins(day) > now:
-        return None
-    return f"The date must be after today, {now:%Y-%m-%d} in UTC. To require it at once, leave the date out."
+    return why_not_day(day, acting.tx.now)
 
 
 def _said(deadline: datetime | None, now: datetime) -> str:

@@ -8,7 +8,7 @@ from data.operations.actors import Acting, Actor
 from data.operations.audit import trail
 from data.operations.derived_user_columns import refresh_standing
 from data.operations.guards import authorise, require_permission, why_not
-from data.operations.policy.deadlines import deadline_columns, why_not_day, why_not_deadline
+from data.operations.policy.deadlines import deadline_columns, put_deadline_off, why_not_deadline
 from data.operations.policy.permanent_mode import items_of
 from data.operations.results import Denied, Done, RefusedOrStale
 from data.operations.signin.remembered_addresses import shorten
@@ -18,7 +18,7 @@ from data.operations.users.user_counts import count_users
 from data.operations.users.user_search import UserQuery, find_users
 from data.rules import user_fields
 from data.rules.audit_events import Event
-from data.rules.deadline import begins, days_until, demand_of, is_put_off, mode_in_words
+from data.rules.deadline import begins, days_until, demand_of, is_put_off, mode_in_words, why_not_day
 from data.rules.domain_types import NEVER, Method, Mode, Policy, PolicyNotice, Status, UserFacts
 from data.rules.permanent_mode import People, passes
 from data.rules.permissions import Action, SensitiveAction, action_to_enter
@@ -158,16 +158,24 @@ def preview_mode(acting: Acting, mode: Mode, day: date | None = None) -> ModePre
         deadline=deadline,
         days_left=days_until(after, now),
         not_asked_names=_first_names(would_be, Status.NO) if deadline else (),
-        puts_off=is_change and is_put_off(acting.policy, deadline, now),
+        puts_off=is_put_off(acting.policy, deadline, now),
     )
 
 
 def set_mode(
-    tx: Tx, actor: Actor, mode: Mode, *, seen: Mode, confirmation: str = "", day: date | None = None
+    tx: Tx,
+    actor: Actor,
+    mode: Mode,
+    *,
+    seen: Mode,
+    confirmation: str = "",
+    day: date | None = None,
+    reason: str = "",
 ) -> Done | RefusedOrStale:
     """Change the account's mode; `seen` is the mode that the actor saw when deciding.
 
-    With a `day`, `required` asks for nothing before that day begins in UTC.
+    With a `day`, `required` asks for nothing before that day begins in UTC; it needs a `reason` if a deadline
+    before it was announced (see `announced`).
     `permanent` needs the account's name as a typed confirmation, and cannot be undone: this is the only
     operation that writes the mode.
     """
@@ -181,7 +189,7 @@ def set_mode(
         )
     if refusal := _mode_refusal(acting, mode, day):
         return Denied(refusal)
-    changes: dict[str, object] = {"mode": mode.value, **deadline_columns(acting, day), "put_off": 0}
+    changes = {"mode": mode.value, **deadline_columns(acting, mode, day)}
     if mode is Mode.PERMANENT:
         name = models.Account.get_by_id(acting.account_id).name
         if user_fields.tidy(confirmation) != name:
@@ -191,6 +199,8 @@ def set_mode(
         changes["on_since"] = tx.now
     if seen.strictness < Mode.REQUIRED.strictness <= mode.strictness:
         changes["required_since"] = tx.now
+    if isinstance(put_off := put_deadline_off(acting, day, reason), Denied):
+        return put_off
     models.Account.update(changes).where(models.Account.id == acting.account_id).execute()
     rejudge_sessions(tx, models.User.account == acting.account_id)
     entered = replace(acting.policy, mode=mode, deadline=begins(day) if day else None, seen_at=NEVER)
@@ -306,7 +316,9 @@ def _mode_refusal(acting: Acting, mode: Mode, day: date | None = None) -> str | 
         return refusal
     if day is not None and mode is not Mode.REQUIRED:
         return "Only the mode required can have a deadline. Leave the date out."
-    return _permanent_refusal(acting) if mode is Mode.PERMANENT else why_not_day(acting, day)
+    if mode is Mode.PERMANENT:
+        return _permanent_refusal(acting)
+    return why_not_day(day, acting.tx.now) if day else None
 
 
 def _out_of_reach(acting: Acting, mode: Mode) -> str | None:

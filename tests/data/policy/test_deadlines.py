@@ -1,6 +1,6 @@
 """The deadline of the mode `required`, and days of grace: both end by themselves, for all faces."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from support.database import OPERATOR, SUPPORT, World, statements, undone
@@ -206,6 +206,55 @@ def test_brought_forward_and_put_off(people):
     assert isinstance(step(people, "fay"), MustEnrol)
 
 
+def change(world: World, mode: Mode, day: date | None = None, reason: str = "") -> Done | Denied:
+    seen = world.run(policy_settings.show_policy, OPERATOR).policy.mode
+    return world.run(policy_settings.set_mode, OPERATOR, mode, seen=seen, day=day, reason=reason)
+
+
+def test_putting_off_by_way_of_another_mode(people):
+    """A deadline stays known after the mode was left before it, and is of no other use."""
+    require(people)
+    for mode in (Mode.OPTIONAL, Mode.OFF, Mode.OPTIONAL):
+        assert change(people, mode).message == f"The mode is now {mode.value}."
+    assert people.run(policy_settings.show_policy, OPERATOR).deadline_ahead is None
+    assert people.run(overview.show_overview, OPERATOR).deadline is None
+    assert len(people.run(permanent_mode.show_checklist, OPERATOR).items) == 3
+    until(people, DEADLINE, hours=-5)
+    assert seen(people)["No"] == {"fay", "flo"}
+    assert step(people, "fay") == SignedIn()
+    assert models.Account.get().seen_at < begins(DEADLINE)
+    preview = people.run(policy_settings.preview_mode, OPERATOR, Mode.REQUIRED, LATER)
+    assert (preview.puts_off, preview.deadline_before) == (True, begins(DEADLINE))
+    for unsaid in ("", " ", "x" * 201):
+        assert "give a reason" in change(people, Mode.REQUIRED, LATER, unsaid).message
+    assert models.Account.get().mode == Mode.OPTIONAL.value
+    assert isinstance(change(people, Mode.REQUIRED, LATER, "Late phones"), Done)
+    assert people.events(last=2) == ["policy.deadline_put_off", "policy.mode_changed"]
+    entry = models.AuditEntry.select().where(models.AuditEntry.event == "policy.deadline_put_off").get()
+    assert all(said in entry.detail for said in (str(DEADLINE), str(LATER), "Late phones"))
+    assert people.run(policy_settings.show_policy, OPERATOR).put_off == 1
+    # Not later needs no reason, and the count goes on; so does a day after the mode was required at once.
+    for day in (LATER, date(2026, 3, 20), None):
+        change(people, Mode.OPTIONAL)
+        assert isinstance(change(people, Mode.REQUIRED, day), Done)
+    assert models.Account.get().put_off == 1
+    # Left after the deadline has passed, nothing is known of it.
+    change(people, Mode.OPTIONAL)
+    assert (models.Account.get().deadline, models.Account.get().put_off) == (None, 0)
+    assert isinstance(change(people, Mode.REQUIRED, LATER), Done)
+
+
+def test_no_deadline_is_further_ahead_than_two_years(people):
+    """The refusal says the latest day, also on the last day of February in a leap year."""
+    people.clock.now = people.clock.now.replace(year=2028, month=2, day=29)
+    latest = date(2030, 2, 28)
+    for day in (latest + timedelta(days=1), date.max):
+        refused = change(people, Mode.REQUIRED, day)
+        assert refused.message == "The date must be at most 2 years ahead: 2030-02-28 or earlier."
+    require(people, latest)
+    assert "2030-02-28 or earlier" in move(people, latest + timedelta(days=1), "far").message
+
+
 def test_permanent_only_after_the_deadline(people):
     require(people)
     (item,) = people.run(permanent_mode.show_checklist, OPERATOR).items[3:]
@@ -257,6 +306,25 @@ def test_days_of_grace(people):
     assert isinstance(step(people, "nora"), MustEnrol)
     people.run(kept_counts.forget_old_days)
     assert people.run(kept_counts.check_counts).level is Level.FINE
+
+
+@pytest.mark.feature("grace-days")
+def test_setting_days_of_grace_says_that_the_clock_is_right(people):
+    """After a clock that was ahead, they are counted by the clock and not by the hour that was seen."""
+    require(people, None)
+    people.run(deadlines.set_grace_days, OPERATOR, 3, seen=0)
+    people.clock.forward(days=300)
+    assert isinstance(step(people, "fay"), MustEnrol)
+    people.clock.forward(days=-300)
+    people.user("nick")
+    assert isinstance(step(people, "nick"), MustEnrol)
+    assert isinstance(people.run(deadlines.set_grace_days, OPERATOR, 5, seen=3), Done)
+    assert (step(people, "nick"), seen(people)["No"]) == (SignedIn(), {"nick"})
+    assert people.run(clock_jumps.list_ahead, OPERATOR) == ()
+    assert "policy.seen_time_corrected" in people.events()
+    # Where nothing was seen ahead of the clock, nothing is corrected.
+    people.run(deadlines.set_grace_days, OPERATOR, 6, seen=5)
+    assert people.events().count("policy.seen_time_corrected") == 1
 
 
 @pytest.mark.feature("grace-days")

@@ -125,11 +125,16 @@ def test_required_from_a_day(clinic):
     clinic("user", "add", "ben", "--email", "ben@clinic.example")
     alone = clinic("policy", "set", "--from", str(day))
     assert (alone.status, "need --mode required" in alone.err) == (2, True)
+    for typed in ("", f"{day:%Y%m%d}", f"{day:%G-W%V-%u}", f"{day.year}-2-1", "2027-02-30"):
+        refused = clinic("policy", "set", "--mode", "required", "--from", typed, "--yes")
+        assert (refused.status, "as year, month and day" in refused.err) == (2, True), typed
+    too_late = clinic("policy", "set", "--mode", "required", "--from", "9999-12-31", "--yes")
+    assert (too_late.status, "at most 2 years ahead: " in too_late.err) == (1, True)
     assert (
         "must be after today"
         in clinic("policy", "set", "--mode", "required", "--from", str(today), "--yes").err
     )
-    done = clinic("policy", "set", "--mode", "required", "--from", str(day), "--yes")
+    done = clinic("policy", "set", "--mode", "required", "--from", f" {day} ", "--yes")
     assert (done.status, done.out) == (0, f"The mode is now required from {day}.\n")
     assert f"Mode     required from {day}, 11 days left\n" in clinic("policy", "show").out
     assert f"Required from {day}: 11 days left" in clinic("overview").out
@@ -148,6 +153,13 @@ def test_required_from_a_day(clinic):
         1,
     )
     assert "put off 1 time" in clinic("policy", "show").out
+    # By way of another mode it takes a reason as well, and the former deadline is not shown as one.
+    clinic("policy", "set", "--mode", "optional", "--yes")
+    assert json.loads(clinic("policy", "show", "--json").out)["deadline"] is None
+    latest = ("policy", "set", "--mode", "required", "--from", str(later + timedelta(days=9)), "--yes")
+    assert f"This puts the deadline of {later} off. Give a reason with --reason." in clinic(*latest).err
+    assert clinic(*latest, "--reason", "Later still").status == 0
+    assert "put off 2 times" in clinic("policy", "show").out
     assert clinic("policy", "set", "--mode", "required", "--yes").out == "The mode is now required.\n"
     assert json.loads(clinic("user", "show", "ben", "--json").out)["days_left"] is None
 

@@ -1,7 +1,7 @@
 """`twofold policy`: the account's two-factor policy."""
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date
 from functools import partial
 
 import click
@@ -10,7 +10,7 @@ from data.operations.policy import deadlines, needs_attention, permanent_mode, p
 from data.operations.policy.permanent_mode import Checklist
 from data.operations.policy.policy_settings import PolicyView
 from data.operations.results import Done, RefusedOrStale
-from data.rules.deadline import MOST_GRACE_DAYS
+from data.rules.deadline import MOST_GRACE_DAYS, MOST_YEARS_AHEAD, read_day
 from data.rules.domain_types import Method, Mode, PolicyNotice
 from data.rules.remembered_addresses import MAX_DAYS, period_in_words
 from data.rules.safe_text import safe
@@ -49,7 +49,7 @@ def show(here: Caller, as_json: bool) -> None:
             {
                 "account": view.account,
                 "mode": view.policy.mode.value,
-                "deadline": iso(view.policy.deadline),
+                "deadline": iso(view.policy.deadline) if view.policy.mode is Mode.REQUIRED else None,
                 "days_left": view.days_left,
                 "deadline_put_off": view.put_off,
                 "grace_days": view.policy.grace_days,
@@ -95,6 +95,13 @@ def show_checklist(here: Caller, as_json: bool) -> None:
     _echo_checklist(checklist)
 
 
+def _day(_context: click.Context, _option: click.Parameter, typed: str | None) -> date | None:
+    day = None if typed is None else read_day(typed)
+    if isinstance(day, str):
+        raise click.BadParameter(day)
+    return day
+
+
 @for_members()
 @policy.command(
     "set",
@@ -119,9 +126,10 @@ def show_checklist(here: Caller, as_json: bool) -> None:
 @click.option(
     "--from",
     "day",
-    type=click.DateTime(["%Y-%m-%d"]),
+    callback=_day,
     metavar="DATE",
-    help="With --mode required: the first day (UTC) on which everyone must; until then, people are told.",
+    help="With --mode required: the first day (UTC) on which everyone must; until then, people are told. "
+    f"At most {MOST_YEARS_AHEAD} years ahead.",
 )
 @click.option("--reason", metavar="TEXT", help="With --from: why the deadline is put off.")
 @click.option(
@@ -155,7 +163,7 @@ def show_checklist(here: Caller, as_json: bool) -> None:
 def set_policy(
     here: Caller,
     wanted: str | None,
-    day: datetime | None,
+    day: date | None,
     reason: str | None,
     grace_days: int | None,
     listed: str | None,
@@ -178,7 +186,7 @@ def set_policy(
     if methods is not None:
         changes.append(_methods_act(here, methods))
     if wanted is not None:
-        changes.append(_mode_act(here, Mode(wanted), confirmation, day.date() if day else None, reason or ""))
+        changes.append(_mode_act(here, Mode(wanted), confirmation, day, reason or ""))
     if grace_days is not None:
         days = confirmed(here.read(policy_settings.show_policy)).policy.grace_days
         changes.append(partial(here.run, deadlines.set_grace_days, grace_days, seen=days))
@@ -204,7 +212,7 @@ def _mode_act(here: Caller, mode: Mode, confirmation: str | None, day: date | No
     if preview.refusal:
         refuse(preview.refusal)
     if preview.puts_off and not reason:
-        raise click.UsageError("This puts the deadline off. Give a reason with --reason.")
+        raise click.UsageError(f"{policy_changes.without_reason(preview)} with --reason.")
     if mode is Mode.PERMANENT:
         confirmation = confirmation or _ask_for_name(here)
     else:
@@ -218,6 +226,7 @@ def _mode_act(here: Caller, mode: Mode, confirmation: str | None, day: date | No
         seen=preview.before,
         confirmation=confirmation or "",
         day=day,
+        reason=reason,
     )
 
 
