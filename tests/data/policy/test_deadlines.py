@@ -149,10 +149,13 @@ def test_a_clock_that_goes_back_undoes_no_deadline(people):
     assert "No" not in seen(people)
     (ahead,) = people.run(clock_jumps.list_ahead, OPERATOR)
     assert ahead.until == begins(DEADLINE)
-    # The operator says that the clock is right now; and so does an administrator who sets another deadline.
+    # The operator says that the clock is right now; so does an administrator who sets a mode or a deadline.
     with undone(people):
         assert isinstance(people.run(clock_jumps.bring_back, OPERATOR), Done)
         assert step(people, "flo") == SignedIn()
+        assert people.run(clock_jumps.list_ahead, OPERATOR) == ()
+    with undone(people):
+        assert isinstance(change(people, Mode.OPTIONAL), Done)
         assert people.run(clock_jumps.list_ahead, OPERATOR) == ()
     assert isinstance(move(people, LATER, "the clock was wrong"), Done)
     assert step(people, "flo") == SignedIn()
