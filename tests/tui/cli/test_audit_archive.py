@@ -2,25 +2,42 @@
 
 import contextlib
 import json
+import shutil
 import sqlite3
 import stat
 
 import pytest
 
 from data.operations.audit import archiving
+from data.storage import models
 from data.store import StoreUnavailableError
 from tui.cli import open_installation
 
 NEW_YEAR = "2030-01-01"
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """Where the first home that has `moved_on` is kept, of which each test gets a copy."""
+    return tmp_path_factory.mktemp("moved_on") / "kept"
+
+
 @pytest.fixture
-def moved_on(clinic, monkeypatch):
+def moved_on(clinic, home, template, monkeypatch):
     """A log of seven rows, of which the last two are of 2031."""
+    later = open_installation.system_clock().replace(year=2031)
+    if not template.exists():
+        write_rows(clinic, monkeypatch, later)
+        models.database.close()
+        shutil.copytree(home, template)
+    shutil.copytree(template, home, dirs_exist_ok=True)
+    monkeypatch.setattr(open_installation, "system_clock", lambda: later)
+
+
+def write_rows(clinic, monkeypatch, later):
     clinic("user", "add", "ben", "--email", "ben@clinic.example")
     for command in ("require", "disable-2fa", "require"):
         assert clinic("user", command, "--yes", "ben").status == 0
-    later = open_installation.system_clock().replace(year=2031)
     monkeypatch.setattr(open_installation, "system_clock", lambda: later)
     for command in ("disable-2fa", "require"):
         assert clinic("user", command, "--yes", "ben").status == 0

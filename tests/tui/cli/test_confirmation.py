@@ -1,6 +1,7 @@
 """`--yes`, over the whole command tree: who takes it, who asks, and that nothing is done unasked."""
 
 import json
+import shutil
 import sqlite3
 import sys
 from datetime import timedelta
@@ -68,9 +69,23 @@ def test_what_asks_is_tried_below():
     assert {path for path, command in commands(cli) if (yes := yes_of(command)) and yes.asks} == set(ASKING)
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """Where the first `ready` clinic is kept, of which each test gets a copy."""
+    return tmp_path_factory.mktemp("ready") / "kept"
+
+
 @pytest.fixture
-def ready(clinic, home):
+def ready(clinic, home, template):
     """A clinic in which every command of `ASKING` would do something."""
+    if not template.exists():
+        make_ready(clinic, home)
+        shutil.copytree(home.parent, template)
+    shutil.copytree(template, home.parent, dirs_exist_ok=True)
+    return clinic
+
+
+def make_ready(clinic, home):
     assert clinic("user", "add", "ben", "--email", "ben@clinic.example", "--require-2fa").status == 0
     assert clinic("user", "add", "kim", "--email", "kim@clinic.example").status == 0
     assert clinic("application", "add", "vpn", "--http", "--asks", "code").status == 0
@@ -91,7 +106,6 @@ def ready(clinic, home):
     )  # fmt: skip
     refresh_standing(models.User.name == "ben", now)
     models.database.close()
-    return clinic
 
 
 def everything(home: Path) -> tuple[object, ...]:
