@@ -1,6 +1,7 @@
 """What all tests share: the helpers in `support`, and the rule for programs that may be missing."""
 
 import gc
+import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -46,6 +47,17 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """Say that the tests were run, where only the table was asked for."""
     return session.config.option.features or None
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def tmp_path(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """A folder of the test's own, numbered without a look at all others: that takes pytest ever longer."""
+    folder = tmp_path_factory.getbasetemp() / f"{next(_numbers)}-{request.function.__name__[:30]}"
+    folder.mkdir(mode=0o700)
+    return folder
 
 
 @pytest.fixture(scope="session")
