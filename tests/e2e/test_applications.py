@@ -1,4 +1,4 @@
-"""Applications beside SSH: the installed program with two workers or nodes, `curl`, and real SSH clients."""
+"""Applications beside SSH: the installed program with two workers or nodes, HTTP, RADIUS, real SSH."""
 
 import asyncio
 import json
@@ -6,6 +6,7 @@ import shutil
 import ssl
 import subprocess
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from support.http_server import curl
 from support.installed_program import Clinic
 from support.mail_server import certificate
 from support.postgresql_server import PostgresqlServer
+from support.radius import ACCEPT, REJECT, Client, request, verified
 from support.ssh_server import HOST, AnsweringClient
 from support.ssh_users import OPERATOR, SECRET, enrol_with_app
 
@@ -42,8 +44,23 @@ def wrong_codes() -> list[str]:
     return [f"{number:06}" for number in range(40) if f"{number:06}" not in right][:7]
 
 
-def filled(home: Path, count: int) -> tuple[str, list[asyncssh.SSHKey]]:
-    """Make so many users `user0`, ... with a key and one app; return the token of `portal`, and the keys."""
+@dataclass(frozen=True)
+class Doors:
+    """Where a code may be given: over SSH, over HTTP and by RADIUS."""
+
+    ssh: int
+    http: str
+    radius: int
+    trusted: Path
+    token: str
+    secret: str
+
+
+def filled(home: Path, count: int) -> tuple[str, str, list[asyncssh.SSHKey]]:
+    """Make so many users `user0`, ... with a key and one app.
+
+    Return the token of `portal`, the secret of `vpn`, and the keys.
+    """
     keys = [asyncssh.generate_private_key("ssh-ed25519") for _ in range(count)]
     with installation(Home(home)) as here:
         for number, key in enumerate(keys):
@@ -51,12 +68,21 @@ def filled(home: Path, count: int) -> tuple[str, list[asyncssh.SSHKey]]:
             name = f"user{number}"
             here.store.run_now(create_user, OPERATOR, NewUser(name, f"{name}@clinic.example", key=parsed))
             here.store.run_now(enrol_with_app, name)
-        made = here.run(registry.add_application, NewApplication("portal", Protocol.HTTP, Asks.CODE))
-        assert isinstance(made, registry.NewSecret)
-    return made.secret, keys
+        portal = here.run(registry.add_application, NewApplication("portal", Protocol.HTTP, Asks.CODE))
+        vpn = here.run(registry.add_application, NewApplication("vpn", Protocol.RADIUS, Asks.CODE))
+        assert isinstance(portal, registry.NewSecret)
+        assert isinstance(vpn, registry.NewSecret)
+    return portal.secret, vpn.secret, keys
 
 
-async def served(clinic: Clinic, workers: int) -> str:
+async def line_after(clinic: Clinic, words: str) -> str:
+    """Return the last word of the line that a server prints next."""
+    line = (await asyncio.wait_for(clinic.server.stdout.readline(), 30)).decode()
+    assert line.startswith(words)
+    return line.split()[-1]
+
+
+async def served(clinic: Clinic, *arguments: str) -> str:
     """Serve with TLS on a free port; return the base URL, which is printed after the line for SSH."""
     certificate(clinic.home)
     settings = clinic.home / "twofold.toml"
@@ -64,10 +90,12 @@ async def served(clinic: Clinic, workers: int) -> str:
     for name, file in (("certificate", "mail.crt"), ("key", "mail.key")):
         text = text.replace(f'#{name} = ""', f'{name} = "{file}"')
     settings.write_text(text)
-    await clinic.serve("--workers", str(workers), "--http", "127.0.0.1:0")
-    line = await asyncio.wait_for(clinic.server.stdout.readline(), 30)
-    assert line.startswith(b"listening on https://127.0.0.1:")
-    return line.decode().split()[-1]
+    await clinic.serve("--http", "127.0.0.1:0", *arguments)
+    return await line_after(clinic, "listening on https://127.0.0.1:")
+
+
+async def radius_port(clinic: Clinic) -> int:
+    return int((await line_after(clinic, "radius on 127.0.0.1:")).rpartition(":")[2])
 
 
 class HeldBack(AnsweringClient):
@@ -98,14 +126,12 @@ async def sign_in(port: int, name: str, key: asyncssh.SSHKey, client: asyncssh.S
     return True
 
 
-async def accepted_over_http(
-    base: str, trusted: Path, token: str, name: str, answer: str, start: asyncio.Event
-) -> bool:
-    trusting = ssl.create_default_context(cafile=trusted)
-    reading, writing = await asyncio.open_connection(HOST, int(base.rpartition(":")[2]), ssl=trusting)
+async def accepted_over_http(doors: Doors, name: str, answer: str, start: asyncio.Event) -> bool:
+    trusting = ssl.create_default_context(cafile=doors.trusted)
+    reading, writing = await asyncio.open_connection(HOST, int(doors.http.rpartition(":")[2]), ssl=trusting)
     body = json.dumps({"user": name, "pass": answer})
     head = [
-        *(f"POST /{token}/v1/verify HTTP/1.1", "Host: x", "Content-Type: application/json"),
+        *(f"POST /{doors.token}/v1/verify HTTP/1.1", "Host: x", "Content-Type: application/json"),
         *(f"Content-Length: {len(body)}", "Connection: close"),
     ]
     await start.wait()
@@ -115,18 +141,28 @@ async def accepted_over_http(
     return answer["result"] == "accept"
 
 
-async def at_one_moment(
-    port: int, base: str, trusted: Path, token: str, name: str, key: asyncssh.SSHKey
-) -> list[bool]:
-    """Give the same code over SSH and HTTP; say by which it was accepted."""
+async def accepted_by_radius(doors: Doors, name: str, answer: str, start: asyncio.Event) -> bool:
+    secret = doors.secret.encode()
+    sent = request(secret, a1=name.encode(), password=answer)
+    await start.wait()
+    reply = verified(await Client(doors.radius).ask(sent), sent, secret)
+    assert reply.code in {ACCEPT, REJECT}
+    return reply.code == ACCEPT
+
+
+async def at_one_moment(doors: Doors, name: str, key: asyncssh.SSHKey) -> list[bool]:
+    """Give the same code over SSH, over HTTP and by RADIUS; say by which it was accepted."""
     start = asyncio.Event()
     client = HeldBack(code(), start)
-    over_ssh = asyncio.ensure_future(sign_in(port, name, key, client))
-    asking = accepted_over_http(base, trusted, token, name, client.answers[0], start)
-    over_http = asyncio.ensure_future(asking)
+    answer = client.answers[0]
+    asking = asyncio.gather(
+        sign_in(doors.ssh, name, key, client),
+        accepted_over_http(doors, name, answer, start),
+        accepted_by_radius(doors, name, answer, start),
+    )
     await asyncio.wait_for(client.ready.wait(), 60)
     start.set()
-    return [await over_ssh, await over_http]
+    return await asking
 
 
 async def verified_on_the_host(home: Path, name: str, answer: str) -> int:
@@ -139,18 +175,20 @@ async def verified_on_the_host(home: Path, name: str, answer: str) -> int:
     return process.returncode
 
 
-@pytest.mark.feature("applications-attempts", "applications-http", "applications-host")
+@pytest.mark.feature("applications-attempts", "applications-http", "applications-host", "radius-attempts")
 async def test_attempts_and_codes_are_shared(clinic: Clinic, require_program):
-    """Between HTTP, the host's socket and SSH; a code is good for one, whichever worker gets it."""
+    """Between HTTP, RADIUS, the host's socket and SSH; a code is good for one, whichever worker gets it."""
     require_program("curl")
     clinic.one_time_password(*INIT)
-    token, keys = filled(clinic.home, PAIRS + 2)
-    clinic.secrets.append(token)
-    base, trusted = await served(clinic, 2), clinic.home / "mail.crt"
+    token, secret, keys = filled(clinic.home, PAIRS + 2)
+    clinic.secrets += [token, secret]
+    base = await served(clinic, "--workers", "2", "--radius", "127.0.0.1:0")
+    trusted = clinic.home / "mail.crt"
+    doors = Doors(clinic.port, base, await radius_port(clinic), trusted, token, secret)
 
     for number, key in enumerate(keys[:PAIRS]):
-        both = await at_one_moment(clinic.port, base, trusted, token, f"user{number}", key)
-        assert sum(both) == 1, both
+        accepted = await at_one_moment(doors, f"user{number}", key)
+        assert sum(accepted) == 1, accepted
 
     # Three wrong codes by HTTP, then four over SSH, and the user is locked.
     name, key, wrong = f"user{PAIRS}", keys[PAIRS], wrong_codes()
@@ -180,27 +218,32 @@ async def test_attempts_and_codes_are_shared(clinic: Clinic, require_program):
 @pytest.mark.timeout(900)
 async def test_pairs_with_two_workers(clinic: Clinic):
     clinic.one_time_password(*INIT)
-    token, keys = filled(clinic.home, PAIRS_OF_SOAK)
-    base, trusted = await served(clinic, 2), clinic.home / "mail.crt"
+    token, secret, keys = filled(clinic.home, PAIRS_OF_SOAK)
+    base = await served(clinic, "--workers", "2", "--radius", "127.0.0.1:0")
+    port = await radius_port(clinic)
+    doors = Doors(clinic.port, base, port, clinic.home / "mail.crt", token, secret)
     for number, key in enumerate(keys):
-        assert sum(await at_one_moment(clinic.port, base, trusted, token, f"user{number}", key)) == 1
+        assert sum(await at_one_moment(doors, f"user{number}", key)) == 1
     assert await clinic.stop() == 0
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
 async def test_pairs_with_two_nodes(clinic: Clinic, tmp_path: Path, postgresql: PostgresqlServer):
+    """One is asked over HTTP, the other over SSH and by RADIUS."""
     clinic.one_time_password(*INIT, "--database", postgresql.url(postgresql.new_database()))
-    token, keys = filled(clinic.home, PAIRS_OF_SOAK)
+    token, secret, keys = filled(clinic.home, PAIRS_OF_SOAK)
     node = Clinic(tmp_path / "node", clinic.ssh, clinic.keygen, clinic.oathtool)
     node.home.mkdir(mode=0o700, parents=True)
     for copied in ("twofold.toml", "master.key", "ssh_host_ed25519_key"):
         shutil.copy(clinic.home / copied, node.home / copied)
-    base, trusted = await served(clinic, 1), clinic.home / "mail.crt"
-    await node.serve("--workers", "1")
+    base = await served(clinic, "--workers", "1")
+    await node.serve("--workers", "1", "--radius", "127.0.0.1:0")
     try:
+        port = await radius_port(node)
+        doors = Doors(node.port, base, port, clinic.home / "mail.crt", token, secret)
         for number, key in enumerate(keys):
-            assert sum(await at_one_moment(node.port, base, trusted, token, f"user{number}", key)) == 1
+            assert sum(await at_one_moment(doors, f"user{number}", key)) == 1
         assert await clinic.stop() == 0
     finally:
         await node.stop()
