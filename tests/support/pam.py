@@ -1,8 +1,11 @@
 """Asking PAM as sudo and sshd do, with rules in a folder instead of /etc/pam.d."""
 
 import ctypes
+import os
 from collections.abc import Sequence
 from pathlib import Path
+
+import pytest
 
 _SUCCESS = 0
 _PROMPTS = (1, 2)
@@ -28,6 +31,14 @@ _Converse = ctypes.CFUNCTYPE(
 
 class _Conversation(ctypes.Structure):
     _fields_ = (("converse", _Converse), ("data", ctypes.c_void_p))
+
+
+def require_module(name: str, package: str) -> None:
+    """Skip the test by the name of the package, or fail in CI, where a module of PAM is missing."""
+    if not list(Path("/").glob(f"lib/*/security/{name}")):
+        if os.environ.get("CI"):
+            pytest.fail(f"{package} is missing, and CI must not skip", pytrace=False)
+        pytest.skip(f"{package} is not installed")
 
 
 def authenticate(folder: Path, service: str, user: str, answers: Sequence[str]) -> tuple[bool, list[str]]:
