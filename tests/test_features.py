@@ -14,7 +14,6 @@ NOT_ON_THE_COMMAND_LINE = {
     "Recovery codes": "only their owner makes them",
     "Colours": "commands write words alone",
     "Keys": "commands have none",
-    "Plain mode": "it is a face of its own",
     "Journeys": "they go through everything",
 }
 

@@ -12,7 +12,7 @@ from data.operations.audit import trail
 from data.operations.derived_user_columns import refresh_few_codes
 from data.operations.guards import require_fresh_proof, require_user
 from data.operations.results import Denied, Done, FreshProofNeeded
-from data.rules import recovery_codes
+from data.rules import code_answers, recovery_codes
 from data.rules.audit_events import Event
 from data.rules.domain_types import Mode
 from data.rules.policy import NOT_AVAILABLE, SignedIn, may_set_up
@@ -53,7 +53,7 @@ def confirm_saved(me: ActingUser, shown: Sequence[str] = ()) -> Done | Denied:
 def _is_any_good(user_id: int, shown: Sequence[str]) -> bool:
     table = models.RecoveryCode
     rows = table.select().where((table.user == user_id) & table.expires_at.is_null())
-    parsed = map(recovery_codes.parse, shown)
+    parsed = (recovery_codes.parse(code) for code in shown if len(code) <= code_answers.LONGEST)
     return not {row.selector for row in rows}.isdisjoint(parts.selector for parts in parsed if parts)
 
 

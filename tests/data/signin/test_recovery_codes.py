@@ -46,7 +46,7 @@ def test_codes_that_others_replaced_cannot_be_confirmed_as_saved(world, anna):
     first = world.run(recovery_codes.renew_recovery_codes, anna).recovery_codes
     second = world.run(recovery_codes.renew_recovery_codes, anna).recovery_codes
     refused = world.run(recovery_codes.confirm_saved, anna, first)
-    assert (type(refused), world.row("anna").recovery_saved) == (Denied, False)
+    assert (type(refused), world.row("anna").recovery_saved) == (recovery_codes.CodesReplaced, False)
     assert "Newer recovery codes have replaced these" in refused.message
     assert isinstance(world.run(recovery_codes.confirm_saved, anna, second), Done)
 
