@@ -1,6 +1,7 @@
 """The command line, run in this process exactly as the installed program runs it."""
 
 import io
+import logging
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from argon2 import PasswordHasher
 from data.storage import models, password_hashing
 from data.storage.database import open_database
 from data.storage.home import Home
-from tui.cli import main
+from tui.cli import logging_setup, main
 from tui.cli.commands.setup import initialise
 
 ONE_TIME = "a one time passphrase"
@@ -35,7 +36,7 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
     """Run `twofold --home HOME ARGUMENTS` without a terminal."""
     monkeypatch.setattr("os.umask", lambda mask: mask)
 
@@ -49,7 +50,11 @@ def run(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
         captured = capsys.readouterr()
         return Outcome(int(end.value.code or 0), captured.out, captured.err)
 
-    return run
+    yield run
+    # The program logs to standard error from its start on; tests in this process do not.
+    root = logging.getLogger()
+    for handler in [known for known in root.handlers if isinstance(known, logging_setup._StandardError)]:
+        root.removeHandler(handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
