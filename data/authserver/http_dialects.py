@@ -7,14 +7,14 @@ from aiohttp import web
 
 from data.authserver import answers
 from data.authserver.http_listener import error_answer, json_answer
-from data.authserver.requests import Fault, read_basic, read_form, read_json
+from data.authserver.requests import RequestFault, read_basic, read_form, read_json
 from data.operations.applications.asking import Verdict, VerifyRequest
 
 
 class Dialect(Protocol):
     """How questions come to one address, and how their answers are worded."""
 
-    def read(self, body: bytes, request: web.BaseRequest) -> VerifyRequest | Fault:
+    def read(self, body: bytes, request: web.BaseRequest) -> VerifyRequest | RequestFault:
         """Read a question from a body and the headers."""
         ...
 
@@ -30,14 +30,14 @@ class Dialect(Protocol):
 class _OwnDialect:
     """JSON, or for browsers behind a proxy, Basic credentials and an empty body."""
 
-    def read(self, body: bytes, request: web.BaseRequest) -> VerifyRequest | Fault:
+    def read(self, body: bytes, request: web.BaseRequest) -> VerifyRequest | RequestFault:
         kind, _, credentials = request.headers.get("Authorization", "").partition(" ")
         if kind.lower() == "basic":
             return read_basic(credentials.strip())
         if not body:
-            return Fault("Authorization", "is missing, and there is no body")
+            return RequestFault("Authorization", "is missing, and there is no body")
         if request.content_type != "application/json":
-            return Fault("Content-Type", "must be application/json")
+            return RequestFault("Content-Type", "must be application/json")
         return read_json(body)
 
     def answer(self, verdict: Verdict, now: datetime) -> web.Response:  # noqa: ARG002 - the other one needs it.
@@ -51,9 +51,9 @@ class _OwnDialect:
 class _PrivacyIdeaDialect:
     """A form, and the answers that privacyIDEA's clients know."""
 
-    def read(self, body: bytes, request: web.BaseRequest) -> VerifyRequest | Fault:
+    def read(self, body: bytes, request: web.BaseRequest) -> VerifyRequest | RequestFault:
         if request.content_type != "application/x-www-form-urlencoded":
-            return Fault("Content-Type", "must be application/x-www-form-urlencoded")
+            return RequestFault("Content-Type", "must be application/x-www-form-urlencoded")
         return read_form(body, request.headers.get("User-Agent", ""))
 
     def answer(self, verdict: Verdict, now: datetime) -> web.Response:

@@ -25,7 +25,7 @@ from data.authserver.http_dialects import DIALECTS, Dialect
 from data.authserver.http_listener import error_answer, json_answer, serving
 from data.authserver.http_settings import HttpSettings
 from data.authserver.request_slots import RequestSlots
-from data.authserver.requests import BODY_BYTES, Fault
+from data.authserver.requests import BODY_BYTES, RequestFault
 from data.authserver.verification import NotJudgedError, Verifier
 from data.operations.applications.asking import AskingApplication, authenticate_application
 from data.operations.maintenance import clock_jumps
@@ -120,7 +120,7 @@ class HttpServer:
         if isinstance(body, _Unread):
             return dialect.fail(body.status, body.message, "body", self._now)
         asked = dialect.read(body, request)
-        if isinstance(asked, Fault):
+        if isinstance(asked, RequestFault):
             return dialect.fail(_FAULTS.get(asked.field, 400), asked.message, asked.field, self._now)
         address = self._client(request, peer)
         with self._slots.taken(asking.id, source_of(address or "")) as given:

@@ -25,7 +25,7 @@ _ENCODED: Final = re.compile(r"(?=.*%)(?:[A-Za-z0-9._~!*'();:@&=+$,/?#\[\]-]|%[0
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class RequestFault:
     """A request that cannot be read: the field at fault, and what is wrong with it."""
 
     field: str
@@ -37,30 +37,32 @@ class Fault:
         return f"{self.field} {self.problem}."
 
 
-def read_json(body: bytes) -> VerifyRequest | Fault:
+def read_json(body: bytes) -> VerifyRequest | RequestFault:
     """Read a JSON object with the strings `user` and `pass`, and perhaps `transaction_id`."""
     fields = json_fields(body)
-    return fields if isinstance(fields, Fault) else read_fields(fields)
+    return fields if isinstance(fields, RequestFault) else read_fields(fields)
 
 
-def read_fields(fields: Mapping[str, object]) -> VerifyRequest | Fault:
+def read_fields(fields: Mapping[str, object]) -> VerifyRequest | RequestFault:
     """Read the fields of such an object."""
     unknown = next((name for name in fields if name not in _LONGEST), None)
     if unknown is not None:
-        return Fault(safe(unknown, _LONGEST_NAME), f"is not a field. The fields are {', '.join(_LONGEST)}")
+        return RequestFault(
+            safe(unknown, _LONGEST_NAME), f"is not a field. The fields are {', '.join(_LONGEST)}"
+        )
     return _asked(fields)
 
 
-def json_fields(body: bytes) -> dict[str, object] | Fault:
+def json_fields(body: bytes) -> dict[str, object] | RequestFault:
     """Read a JSON object in which no name stands twice."""
     try:
         found = json.loads(body.decode("utf-8"), object_pairs_hook=_unique)
     except (ValueError, RecursionError):
-        return Fault("body", "must be a JSON object in UTF-8, in which no name stands twice")
-    return found if isinstance(found, dict) else Fault("body", "must be a JSON object")
+        return RequestFault("body", "must be a JSON object in UTF-8, in which no name stands twice")
+    return found if isinstance(found, dict) else RequestFault("body", "must be a JSON object")
 
 
-def read_form(body: bytes, user_agent: str) -> VerifyRequest | Fault:
+def read_form(body: bytes, user_agent: str) -> VerifyRequest | RequestFault:
     """Read a form as privacyIDEA's clients send it; fields that only privacyIDEA needs are ignored.
 
     The FreeRADIUS plug-in sends the transaction as `state`.
@@ -71,7 +73,7 @@ def read_form(body: bytes, user_agent: str) -> VerifyRequest | Fault:
         )
         texts = {name: _once_more(str(value), user_agent) for name, value in _unique(pairs).items()}
     except ValueError:
-        return Fault("body", "must be a form in UTF-8, in which no name stands twice")
+        return RequestFault("body", "must be a form in UTF-8, in which no name stands twice")
     fields: dict[str, object] = {name: texts[name] for name in _LONGEST if name in texts}
     if texts.get("state"):
         fields.setdefault("transaction_id", texts["state"])
@@ -92,14 +94,14 @@ def _once_more(text: str, user_agent: str) -> str:
     return unquote(text, errors="strict") if _ENCODED.fullmatch(text) else text
 
 
-def read_basic(credentials: str) -> VerifyRequest | Fault:
+def read_basic(credentials: str) -> VerifyRequest | RequestFault:
     """Read what a browser sends with `Authorization: Basic` (RFC 7617)."""
     try:
         user, colon, answer = b64decode(credentials, validate=True).decode("utf-8").partition(":")
     except (NotBase64, ValueError):
         user = colon = answer = ""
     if not colon:
-        return Fault("Authorization", "must hold a name and an answer in Base64")
+        return RequestFault("Authorization", "must hold a name and an answer in Base64")
     return _asked({"user": user, "pass": answer})
 
 
@@ -112,23 +114,23 @@ def _unique(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def _asked(fields: Mapping[str, object]) -> VerifyRequest | Fault:
+def _asked(fields: Mapping[str, object]) -> VerifyRequest | RequestFault:
     texts = {"user": "", "pass": "", "transaction_id": ""}
     for name, longest in _LONGEST.items():
         value = fields.get(name)
         if value is None and name == "transaction_id":
             continue
         if value is None:
-            return Fault(name, "is missing")
+            return RequestFault(name, "is missing")
         if not isinstance(value, str):
-            return Fault(name, "must be a string")
+            return RequestFault(name, "must be a string")
         if len(value) > longest:
-            return Fault(name, f"must have at most {longest} characters")
+            return RequestFault(name, f"must have at most {longest} characters")
         if not value.isascii() and not _is_unicode(value):
-            return Fault(name, "must be Unicode text")
+            return RequestFault(name, "must be Unicode text")
         texts[name] = value
     if not texts["user"]:
-        return Fault("user", "is empty")
+        return RequestFault("user", "is empty")
     return VerifyRequest(texts["user"], texts["pass"], texts["transaction_id"] or None)
 
 

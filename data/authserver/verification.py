@@ -31,6 +31,8 @@ from data.store import Store, StoreUnavailableError
 
 _log = logging.getLogger("twofold.applications")
 IF_IT_CAN_BE_SENT: Final = "Type your code. If one can be sent to you, it is on its way."
+_MOST_SENDING: Final = 64
+"""Codes that are sent aside at a time."""
 _LETTERS: Final = 1
 """Characters of the longest answer that asks for a code to be sent."""
 
@@ -125,7 +127,12 @@ class Verifier:
             await asyncio.sleep(seconds)
 
     def _send_aside(self, asking: AskingApplication, request: VerifyRequest) -> None:
-        """Have a code sent while the answer is already given: its time would tell whether there is one."""
+        """Have a code sent while the answer is already given: its time would tell whether there is one.
+
+        With too many under way, none is: who asked asks again.
+        """
+        if len(self._sending) >= _MOST_SENDING:
+            return
 
         async def send() -> None:
             # Who asked is told nothing of how it went, and asks again.

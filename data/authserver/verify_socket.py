@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from data.authserver.answers import Document, document
-from data.authserver.requests import Fault, json_fields, read_fields
+from data.authserver.requests import RequestFault, json_fields, read_fields
 from data.authserver.verification import NotJudgedError, Verifier
 from data.authserver.verify_client import LONGEST_LINE, SOCKET, address_in
 from data.errors import ExplainedError
@@ -118,11 +118,11 @@ async def _serve(
 
 async def _answer(store: Store, verifier: Verifier, line: bytes) -> Document:
     fields = json_fields(line)
-    if isinstance(fields, Fault):
+    if isinstance(fields, RequestFault):
         return _error(fields.message)
     name = fields.pop("application", None)
     asked = read_fields(fields)
-    if isinstance(asked, Fault):
+    if isinstance(asked, RequestFault):
         return _error(asked.message)
     try:
         asking = await store.read(application_on_host, name) if isinstance(name, str) else None

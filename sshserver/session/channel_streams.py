@@ -30,7 +30,7 @@ _ENCODINGS: Final = frozenset(
 )
 
 
-class Wire(Protocol):
+class CommandChannel(Protocol):
     """The channel as the streams of its command see it; used on the event loop only."""
 
     def write(self, data: bytes, *, error: bool) -> None:
@@ -62,7 +62,9 @@ def encoding_of(environment: Mapping[str, str]) -> str:
 class ChannelInput(io.RawIOBase):
     """What the client sends, of which little is read ahead of the command."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, interruption: Interruption) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, wire: CommandChannel, interruption: Interruption
+    ) -> None:
         """Read what `wire` brings."""
         self._loop = loop
         self._wire = wire
@@ -159,7 +161,9 @@ class TypedInput(io.RawIOBase):
 class OutputQueue:
     """What a command has written and the channel has not taken yet, in order."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, interruption: Interruption) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, wire: CommandChannel, interruption: Interruption
+    ) -> None:
         self._loop = loop
         self._wire = wire
         self._interruption = interruption

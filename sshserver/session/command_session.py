@@ -13,9 +13,9 @@ from sshserver.server_context import CommandRunner
 from sshserver.session.channel_streams import (
     ChannelInput,
     ChannelOutput,
+    CommandChannel,
     OutputQueue,
     TypedInput,
-    Wire,
     encoding_of,
     text_output,
 )
@@ -54,7 +54,7 @@ class CommandSession:
         admission: Session,
         arguments: Sequence[str],
         run_command: CommandRunner,
-        wire: Wire,
+        wire: CommandChannel,
         environment: Mapping[str, str],
         term: str | None,
         size: Callable[[], tuple[int, int]],

@@ -203,6 +203,9 @@ async def test_import_that_ends_early(running, people, ended):
         process.stdin.write(many(5_000))
         process.stdin.write_eof()
         await until(lambda: people.store.run_now(lambda _tx: models.StagedUser.select().count()), 60)
+        second = await anna.run("user import - --yes", input=many(1))
+        assert (second.exit_status, second.stdout) == (1, "")
+        assert second.stderr.startswith("twofold: Another import of yours is under way.")
         if ended == "by the client":
             process.close()
         else:

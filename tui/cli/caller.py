@@ -48,6 +48,10 @@ class Caller(ABC):
         """
 
     @abstractmethod
+    def finish(self, work: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a coroutine function that changes something, as `wait` does; Ctrl+C comes too late for it."""
+
+    @abstractmethod
     def wait_until_stopped(self, work: Callable[[GoesOn], Coroutine[Any, Any, R]]) -> R:
         """Run work that is done in parts, as `wait` does; it is told when to stop, instead of cancelled."""
 

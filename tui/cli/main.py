@@ -37,7 +37,7 @@ COMMANDS = {
         "Manage the applications that ask for codes.",
     ),
     "policy": ("tui.cli.commands.policy:policy", "Show and change the account's policy."),
-    "audit": ("tui.cli.commands.audit:audit", "Read, verify and archive the audit log."),
+    "audit": ("tui.cli.commands.audit:audit", "Read and verify the audit log."),
     "overview": (
         "tui.cli.commands.overview:overview",
         "Show how many people have two-factor authentication.",

@@ -84,6 +84,9 @@ class Installation(Caller):
         """Run a coroutine function on a loop of its own."""
         return asyncio.run(work(*args, **kwargs))
 
+    finish = wait
+    """On the host, Ctrl+C ends the program: nobody asks here for what has begun."""
+
     def wait_until_stopped(self, work: Callable[[GoesOn], Coroutine[Any, Any, R]]) -> R:
         """Run work that stops after a part at Ctrl+C."""
         return asyncio.run(_until_interrupted(work))
@@ -349,8 +352,10 @@ def confirmed(result: R | Denied | SessionOver | FreshProofNeeded) -> R:
 
 
 def say(result: Done | Denied | SessionOver | FreshProofNeeded) -> None:
-    """Print what was done, or end the command with the denial."""
-    tell(confirmed(result).message)
+    """Print what was done, also after a Ctrl+C that came too late, or end the command with the denial."""
+    done = confirmed(result)
+    streams().interruption.clear()
+    tell(done.message)
 
 
 def read_password_line() -> str:

@@ -226,7 +226,7 @@ def _checked(acting: Acting, new: NewApplication) -> NewApplication | Denied:
 def _give_secret(tx: Tx, application: models.Application) -> NewSecret:
     """Make a secret, and keep its hash, or itself where the protocol needs it."""
     protocol = Protocol(application.protocol)
-    secret = base64.urlsafe_b64encode(tx.services.random_bytes(_SECRET_BYTES)).decode()
+    secret = _new_secret(tx)
     kept: dict[str, object] = (
         {"token_hash": token_hash(secret)}
         if protocol is Protocol.HTTP
@@ -234,6 +234,12 @@ def _give_secret(tx: Tx, application: models.Application) -> NewSecret:
     )
     models.Application.update(kept).where(models.Application.id == application.id).execute()
     return NewSecret(application.name, protocol, secret)
+
+
+def _new_secret(tx: Tx) -> str:
+    """Make a secret that no program takes for an option."""
+    made = base64.urlsafe_b64encode(tx.services.random_bytes(_SECRET_BYTES)).decode()
+    return f"_{made[1:]}" if made.startswith("-") else made
 
 
 def _written(acting: Acting, told: tuple[Told, ...]) -> str:

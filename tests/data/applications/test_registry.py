@@ -58,6 +58,12 @@ def test_what_is_told_of_a_practice_is_not_told_of_one_that_gets_its_id(world):
     assert world.run(registry.show_application, OPERATOR, "vpn").told == (everyone,)
 
 
+def test_no_secret_is_taken_for_an_option(world):
+    """Programs such as radclient are given it as an argument."""
+    world.store.services = replace(world.store.services, random_bytes=lambda count: b"\xf8" * count)
+    assert add(world, VPN).startswith("_")
+
+
 @pytest.mark.feature("applications-managed")
 def test_a_secret_is_shown_once(world, caplog):
     """It is long and random, and neither the database nor the log has it."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from data.authserver.requests import Fault, read_basic, read_form, read_json
+from data.authserver.requests import RequestFault, read_basic, read_form, read_json
 from data.operations.applications.asking import VerifyRequest
 
 KEYCLOAK, FREERADIUS, PAM = "privacyIDEA-Keycloak/1.4.1", "FreeRADIUS", "PAM/1.0.0"
@@ -76,7 +76,7 @@ def test_form_of_another_client():
 )  # fmt: skip
 def test_fault_names_the_field(body, field, problem):
     found = read_json(body)
-    assert isinstance(found, Fault)
+    assert isinstance(found, RequestFault)
     assert found.field == field
     assert found.problem.startswith(problem)
     assert found.message == f"{field} {found.problem}."
@@ -95,7 +95,7 @@ def test_fault_names_the_field(body, field, problem):
 )
 def test_fault_of_a_form(body, field):
     found = read_form(body, FREERADIUS)
-    assert isinstance(found, Fault)
+    assert isinstance(found, RequestFault)
     assert found.field == field
 
 
@@ -107,7 +107,7 @@ def test_basic(name, answer):
 
 def is_read(found):
     """Say that something was read, whole and in bounds, or that there is a fault in words."""
-    if isinstance(found, Fault):
+    if isinstance(found, RequestFault):
         json.dumps(found.message)
         assert len(found.message) < 200
     else:

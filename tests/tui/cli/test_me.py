@@ -11,12 +11,16 @@ from support.own_commands import run_me
 
 from data.delivery.carriers import Carriers, Smtp
 from data.operations.actors import Member
+from data.operations.results import Done
 from data.operations.signin import sessions
 from data.operations.users import user_summaries
 from data.rules.domain_types import Method, Mode
 from data.rules.policy import SignedIn
 from data.storage import models
 from tui.cli.commands.user_rendering import detail_json
+from tui.cli.member.caller import MemberCaller
+from tui.cli.open_installation import say
+from tui.cli.streams import streams
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA laptop"
 PRINT = "SHA256:"
@@ -339,3 +343,24 @@ def test_a_stale_session_confirms_first(world, anna):
     assert told.status == 0
     assert told.says("Confirm it's you. Type your app's code, or a recovery code.")
     assert world.events(last=2) == ["signin.code_fresh", "key.added"]
+
+
+@pytest.mark.feature("me-password")
+@pytest.mark.parametrize("how", ["finish", "wait"])
+def test_ctrl_c_during_a_change(world, anna, how):
+    """What changes something is told as done, since it was; what only waits is cancelled."""
+
+    def act(here: MemberCaller) -> None:
+        interruption = streams().interruption
+
+        async def change() -> Done:
+            interruption.set(KeyboardInterrupt())
+            await asyncio.sleep(0 if how == "finish" else 60)
+            return Done("Password changed.")
+
+        say(getattr(here, how)(change))
+
+    shown = run_me(world, anna, act=act)
+    assert (shown.out, "Cancelled." in shown.err) == (
+        ("Password changed.\n", False) if how == "finish" else ("", True)
+    )

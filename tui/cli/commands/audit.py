@@ -41,7 +41,7 @@ _event_option = click.option(
 
 @click.group(cls=InAccount, epilog="\b\nExample:\n  twofold audit list --user anna --since 7d\n")
 def audit() -> None:
-    """Read, verify and archive the audit log."""
+    """Read and verify the audit log."""
 
 
 @for_members()

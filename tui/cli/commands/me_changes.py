@@ -54,7 +54,7 @@ def _ask_until_taken(here: Caller) -> None:
 
 
 def _change(here: Caller, chosen: str) -> _Result:
-    return here.wait(credentials.change_password, here.store, here.actor, chosen)
+    return here.finish(credentials.change_password, here.store, here.actor, chosen)
 
 
 @click.command(

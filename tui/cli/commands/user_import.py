@@ -1,6 +1,9 @@
 """`twofold user import`: creating many users from CSV."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import NoReturn
 
 import click
@@ -18,6 +21,7 @@ from data.wording.words import counted
 from tui.cli.caller import Caller
 from tui.cli.command_groups import for_members
 from tui.cli.confirmation import act, asks_first, confirm
+from tui.cli.member.caller import MemberCaller
 from tui.cli.open_installation import confirmed, refuse, say
 from tui.cli.path_arguments import NamedFile
 from tui.cli.prompts import tell
@@ -25,6 +29,9 @@ from tui.cli.streams import echo, streams
 from tui.cli.text_tables import echo_table, progress
 
 _SHOWN_FAULTS = 100
+_importers: set[int | None] = set()
+"""The members whose files are read or imported by this process."""
+_lock = Lock()
 
 
 @for_members(without=["takes_over"])
@@ -90,6 +97,26 @@ def import_people(
     if str(file) != "-" and not file.is_file():
         raise click.UsageError(f"{file} was not found.")
     confirmed(here.read(user_import.check_people, ()))  # Who may not import has nothing read.
+    with _only_one(here):
+        _import(here, file, encoding, dry_run=dry_run, ignore_extra=ignore_extra)
+
+
+@contextmanager
+def _only_one(here: Caller) -> Iterator[None]:
+    """Refuse a member's second file while one is under way: each takes many times its size in memory."""
+    user_id = here.session.user_id if isinstance(here, MemberCaller) else None
+    with _lock:
+        if user_id in _importers:
+            refuse("Another import of yours is under way. Wait until it has ended.")
+        _importers.add(user_id)
+    try:
+        yield
+    finally:
+        with _lock:
+            _importers.discard(user_id)
+
+
+def _import(here: Caller, file: Path, encoding: str, *, dry_run: bool, ignore_extra: bool) -> None:
     found = users_csv.read_people(_contents(file), encoding, ignore_extra=ignore_extra)
     with progress(len(found.seen), "Checking ") as told:
         checked = here.wait(user_import.check_all, here.store, here.actor, found.seen, told, found.faults)

@@ -52,7 +52,7 @@ def _whom(pending: str) -> Callable[[F], F]:
 
 @for_members()
 @click.command(
-    short_help="Send users a one-time password by e-mail, or write it to a file.",
+    short_help="Send users a one-time password by e-mail.",
     epilog="\b\nExamples:\n"
     "  twofold user invite ben eve\n"
     "  twofold user invite --pending\n"

@@ -70,6 +70,12 @@ class MemberCaller(Caller):
         """Run a coroutine function on the server's loop; it is cancelled when the command must stop."""
         return self._proving(lambda: self._finish(lambda: work(*args, **kwargs), cancels=True))
 
+    def finish(self, work: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a coroutine function on the server's loop to its end, so that its result can be told."""
+        result = self._proving(lambda: self._finish(lambda: work(*args, **kwargs)))
+        streams().interruption.clear()
+        return result
+
     def wait_until_stopped(self, work: Callable[[GoesOn], Coroutine[Any, Any, R]]) -> R:
         """Run work that stops after a part when the command must stop."""
         interruption = streams().interruption

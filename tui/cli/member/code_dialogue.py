@@ -46,7 +46,7 @@ def give_proof(here: Caller, needed: FreshProofNeeded) -> Done:
 def _give_password(here: Caller) -> Done:
     while True:
         typed = reply("Password: ", hidden=True)
-        result = here.wait(credentials.confirm_fresh_password, here.store, here.actor, typed)
+        result = here.finish(credentials.confirm_fresh_password, here.store, here.actor, typed)
         if not isinstance(result, Denied):
             return confirmed(result)
         tell(result.message, err=True)
@@ -78,7 +78,7 @@ def sign_in_with_code(here: Caller, attempt: Attempt) -> Admitted | TurnedAway |
     def carry_out(step: _Step[Attempt]) -> Question | Admitted | TurnedAway | FirstFactorRejected:
         if isinstance(step, SendCode):
             return dialogue.take(here.wait(send, step.method))
-        return dialogue.take(here.wait(here.store.run, second_factor.submit_code, attempt, step.answer))
+        return dialogue.take(here.finish(here.store.run, second_factor.submit_code, attempt, step.answer))
 
     ended: Admitted | TurnedAway | FirstFactorRejected = _ask_for_code(dialogue, carry_out)
     return ended

@@ -46,7 +46,7 @@ def go_on(here: Caller) -> None:
     """Have the rules decide what follows a step that was done, and say it."""
     session = confirmed(here.run(admission.unfinished_session))
     if session is not None:
-        _tell_how_far(here, here.wait(here.store.run, admission.advance, session.id))
+        _tell_how_far(here, here.finish(here.store.run, admission.advance, session.id))
 
 
 def arrive(here: Caller, admitted: Admitted | TurnedAway) -> None:

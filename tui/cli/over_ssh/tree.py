@@ -161,6 +161,8 @@ def _say_as_typed(root: click.Context, command: click.Command) -> None:
     """Put what members type in place of what the operator types, in all help below a command."""
     command.epilog = over_ssh(command.epilog, root)
     command.help = _as_typed(command.help)
+    # click would cut the first sentence off; the first line is never.
+    command.short_help = command.short_help or (command.help or "").partition("\n")[0].removesuffix(".") + "."
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             parameter.help = _as_typed(parameter.help)
