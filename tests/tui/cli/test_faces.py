@@ -351,8 +351,15 @@ def names_of(command: click.Command) -> set[str | None]:
 def test_every_help_is_of_ssh(clinic):
     """The help of members' commands shows how they type them, and no place on the server."""
     with clinic.copy() as world:
-        listed = over_ssh(world, clinic.members["user"], ["help"]).out
-        assert "  user  " in listed
+        own = over_ssh(world, clinic.members["user"], ["help"]).out
+        assert "  me  " in own
+        assert not re.search(r"^  (user|practice|audit) |ssh gate user", own, re.MULTILINE), (
+            "offered to someone without a role"
+        )
+        listed = over_ssh(world, clinic.members["support"], ["help"]).out
+        assert re.search(r"^  user +Manage users\.$", listed, re.MULTILINE)
+        assert re.search(r"^  policy +Show and change the account's policy\.$", listed, re.MULTILINE)
+        assert "ssh gate user list" in listed
         assert "  commands-over-ssh  " in listed
         for path in member_commands():
             ended = over_ssh(world, clinic.members["user"], [*path, "--help"])

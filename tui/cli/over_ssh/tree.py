@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import click
 
+from data.operations.users import user_summaries
+from data.operations.users.user_summaries import Profile
 from data.rules.policy import Step
 from tui.cli.command_groups import MemberTerms, examples, is_account_option, terms_of
 from tui.cli.commands.me import me
@@ -44,9 +46,32 @@ class MemberGroup(click.Group):
         return super().get_command(ctx, cmd_name)
 
 
+class MemberRoot(MemberGroup):
+    """The members' root, which offers whoever holds no role what is their own; operations judge the rest."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """List the names of the commands that are offered."""
+        names = super().list_commands(ctx)
+        return [name for name in names if name in (*_OWN, *_ALWAYS)] if _holds_no_role() else names
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Show examples of what is offered."""
+        if not _holds_no_role():
+            super().format_epilog(ctx, formatter)
+
+
+def _holds_no_role() -> bool:
+    context = click.get_current_context(silent=True)
+    here = context.obj if context else None
+    if not isinstance(here, MemberCaller):
+        return False
+    mine = here.read(user_summaries.my_profile)
+    return not isinstance(mine, Profile) or not mine.detail.roles
+
+
 def member_tree(host: click.Group) -> MemberGroup:
     """Return the members' root: the commands of the host that they have, and their own."""
-    root = _group(click.Context(host, info_name="twofold"), host, is_own=False)
+    root = _group(click.Context(host, info_name="twofold"), host, is_own=False, kind=MemberRoot)
     root.name, root.callback, root.params = PROGRAM, None, [_help_option()]
     root.help = "Two-factor authentication: what you and your roles may do, as commands over SSH."
     root.invoke_without_command, root.no_args_is_help, root.epilog = False, True, _EXAMPLES
@@ -71,14 +96,16 @@ def _member(
     return _command(host, copy(host), terms or MemberTerms(), is_open=name in _ALWAYS)
 
 
-def _group(context: click.Context, host: click.Group, *, is_own: bool) -> MemberGroup:
+def _group(
+    context: click.Context, host: click.Group, *, is_own: bool, kind: type[MemberGroup] = MemberGroup
+) -> MemberGroup:
     found = {name: host.get_command(context, name) for name in host.list_commands(context)}
     members = {
         name: _member(click.Context(command, context, info_name=name), command, name, is_own=is_own)
         for name, command in found.items()
         if command is not None
     }
-    group = MemberGroup(
+    group = kind(
         host.name,
         commands={name: command for name, command in members.items() if command is not None},
         invoke_without_command=host.invoke_without_command,
