@@ -106,7 +106,8 @@ class Account(_Table):
     before that. `seen_at` is the latest full hour that was seen while the mode was `required` (see
     `data.rules.deadline`). `reminded_days` says of which of
     the days before the deadline whoever was missing was last reminded, and `reminded_user` of the last user
-    while that goes on.
+    while that goes on. `certificate_hours` is how long a certificate is valid, 0 if none are issued, and
+    `certificate_extensions` what it permits, as words such as `pty` (see `data.rules.ssh_certificates`).
     """
 
     id = AutoField()
@@ -129,6 +130,8 @@ class Account(_Table):
     seen_at = _MomentField(default=_EPOCH, constraints=[SQL("DEFAULT 0")])
     reminded_days = IntegerField(null=True)
     reminded_user = IntegerField(null=True)
+    certificate_hours = IntegerField(default=0, constraints=[SQL("DEFAULT 0")])
+    certificate_extensions = CharField(max_length=120, default="pty", constraints=[SQL("DEFAULT 'pty'")])
 
 
 class Practice(_Table):
@@ -769,6 +772,80 @@ class ApplicationRejects(_Table):
         indexes = ((("application", "minute"), False), (("minute",), False))
 
 
+class CertificateAuthority(_Table):
+    """The key that signs the user certificates of an account; a retired one is kept until they have ended.
+
+    `public_key` is its line for `TrustedUserCAKeys`, and `sealed_key` its private Ed25519 key, 32 bytes.
+    """
+
+    account_id: int
+
+    id = AutoField()
+    account = ForeignKeyField(Account, on_delete="RESTRICT")
+    public_key = CharField(max_length=120)
+    fingerprint = CharField(max_length=64)
+    sealed_key = BlobField()
+    created_at = moment_field()
+    retired_at = optional_moment_field()
+
+
+class UserPrincipal(_Table):
+    """A principal that a user's certificates bear besides the user's name.
+
+    `by_operator` says that the operator gave it, without which a reserved name does not count.
+    """
+
+    user_id: int
+
+    user = ForeignKeyField(User, on_delete="CASCADE", index=False)
+    principal = CharField(max_length=64)
+    by_operator = BooleanField()
+
+    class Meta:
+        primary_key = CompositeKey("user", "principal")
+
+
+class PracticePrincipal(_Table):
+    """A principal that the certificates of everyone in a practice bear; see `UserPrincipal`."""
+
+    practice_id: int
+
+    practice = ForeignKeyField(Practice, on_delete="CASCADE", index=False)
+    principal = CharField(max_length=64)
+    by_operator = BooleanField()
+
+    class Meta:
+        primary_key = CompositeKey("practice", "principal")
+
+
+class Certificate(_Table):
+    """A user certificate that was issued; withdrawn ones are listed in the account's KRL until they end.
+
+    `fingerprint` is that of the certified key. `principals` and `source_addresses` are separated by spaces.
+    `session` is the one that asked for it.
+    """
+
+    authority_id: int
+    user_id: int
+    session_id: int | None
+
+    serial = BigIntegerField(primary_key=True)
+    authority = ForeignKeyField(CertificateAuthority, on_delete="RESTRICT")
+    user = ForeignKeyField(User, backref="certificates", on_delete="RESTRICT", index=False)
+    session = ForeignKeyField(Session, null=True, on_delete="SET NULL")
+    key_id = CharField(max_length=200)
+    fingerprint = CharField(max_length=64)
+    principals = TextField()
+    source_addresses = TextField(default="")
+    issued_at = moment_field()
+    until = moment_field()
+    withdrawn_at = optional_moment_field()
+    withdrawn_because = CharField(max_length=120, default="")
+
+    class Meta:
+        indexes = ((("user", "until"), False), (("until",), False))
+
+
 class UserWord(_Table):
     """A word that a user is found by, as bytes, so that every database orders it the same way."""
 
@@ -831,6 +908,10 @@ TABLES: tuple[type[Any], ...] = (
     ApplicationPractice,
     ApplicationChallenge,
     ApplicationRejects,
+    CertificateAuthority,
+    UserPrincipal,
+    PracticePrincipal,
+    Certificate,
     UserWord,
     PracticeWord,
 )

@@ -1,4 +1,4 @@
 """Signing in: both factors, enrolling one, and the sessions that this opens.
 
-May import: audit and what it may.
+May import: certificates and what it may.
 """

@@ -5,6 +5,7 @@ from typing import Any
 from peewee import ForeignKeyField
 
 from data.operations.audit import trail
+from data.operations.certificates.withdrawal import withdraw
 from data.operations.results import Done
 from data.operations.signin.sessions import end_sessions_of_user
 from data.operations.users.target_user import Target
@@ -15,8 +16,11 @@ from data.rules.permissions import UserAct
 from data.rules.policy import Refusal
 from data.storage import models
 
-_KEPT = (models.Session, models.DeletedUser, *models.KEPT_BY_TRIGGERS)
-"""Tables whose rows outlive a user: their ended sessions, for servers that still hold one open."""
+_KEPT = (models.Session, models.DeletedUser, models.Certificate, *models.KEPT_BY_TRIGGERS)
+"""Tables whose rows outlive a user.
+
+Their ended sessions, for servers that still hold one open; and their withdrawn certificates, for hosts.
+"""
 
 
 @require_target(UserAct.DELETE)
@@ -25,6 +29,11 @@ def delete_user(found: Target) -> Done:
     user = found.user
     trail.record(found.acting, Event.USER_DELETED, user.name)
     end_sessions_of_user(found.tx, user.id, Refusal.DEACTIVATED)
+    withdraw(found.tx, user.id, "The user was deleted.")
+    certificate = models.Certificate
+    certificate.update(key_id="", fingerprint="", principals="", source_addresses="").where(
+        certificate.user == user.id
+    ).execute()
     for table, field in _tables_about_users():
         table.delete().where(field == user.id).execute()
     # No user name contains a tilde.
