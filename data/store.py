@@ -28,6 +28,7 @@ from data.rules.doctor import Finding
 from data.rules.domain_types import Method
 from data.rules.invitations import SshAddress
 from data.rules.policy import LONGEST_SESSION
+from data.rules.principals import ALWAYS_RESERVED
 from data.rules.sent_codes import PER_DAY
 from data.storage import models
 from data.storage.database import Database
@@ -99,8 +100,9 @@ class Services:
 
     `sends` names the methods that have a carrier in the settings, and `sms_number` is the number that
     receives text messages for this installation, if it has one. `ssh` is where people sign in, if the
-    settings say. `home` is the folder that holds the state. `chain` is the chain of audit rows that this
-    process writes: each process has its own, so that processes do not wait for each other.
+    settings say. `home` is the folder that holds the state. Only the operator gives `reserved_principals`.
+    `chain` is the chain of audit rows that this process writes: each process has its own, so that processes
+    do not wait for each other.
     """
 
     clock: Clock
@@ -112,6 +114,7 @@ class Services:
     ssh: SshAddress | None = None
     codes_per_day: int = PER_DAY
     longest_session: timedelta = LONGEST_SESSION
+    reserved_principals: frozenset[str] = ALWAYS_RESERVED
     chain: str = "main"
     random_bytes: RandomBytes = secrets.token_bytes
     home: Path | None = None

@@ -148,9 +148,9 @@ def _needed_proof(
 ) -> FreshProofNeeded | Denied | None:
     session, code = acting.session, asks_code(acting.policy, acting.facts, on_others=on_others)
     if code:
-        is_given = _is_fresh(acting.tx, session.code_at) and (replaces_phone or not session.temporary_code)
+        is_given = is_fresh(acting.tx, session.code_at) and (replaces_phone or not session.temporary_code)
     else:
-        is_given = _is_fresh(acting.tx, session.fresh_at)
+        is_given = is_fresh(acting.tx, session.fresh_at)
     return None if is_given else which_proof(acting, code=code, replaces_phone=replaces_phone)
 
 
@@ -164,5 +164,6 @@ def which_proof(acting: ActingUser, *, code: bool, replaces_phone: bool = False)
     return Denied("Sign out, sign in again, and do this within five minutes.")
 
 
-def _is_fresh(tx: Tx, given: datetime | None) -> bool:
+def is_fresh(tx: Tx, given: datetime | None) -> bool:
+    """Whether proof that was given at a moment, if any, counts as fresh now."""
     return given is not None and timedelta(0) <= tx.now - given <= FRESH_FOR

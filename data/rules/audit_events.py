@@ -90,6 +90,9 @@ class Event(StrEnum):
     APPLICATION_DISABLED = "application.disabled"
     APPLICATION_REMOVED = "application.removed"
     APPLICATION_SUSPENDED = "application.suspended"
+    AUTHORITY_CREATED = "authority.created"
+    AUTHORITY_ROTATED = "authority.rotated"
+    CERTIFICATE_ISSUED = "certificate.issued"
     MESSAGE_RECEIVED = "message.received"
     MESSAGE_REFUSED = "message.refused"
 
@@ -188,6 +191,9 @@ _SENTENCES: dict[Event, str] = {
     Event.APPLICATION_DISABLED: "Application {name} disabled",
     Event.APPLICATION_REMOVED: "Application {name} removed",
     Event.APPLICATION_SUSPENDED: "Application {name} suspended: wrong codes of {users:user} in ten minutes",
+    Event.AUTHORITY_CREATED: "Certificate authority created: {fingerprint}",
+    Event.AUTHORITY_ROTATED: "Certificate authority rotated: {fingerprint}, previously {former_fingerprint}",
+    Event.CERTIFICATE_ISSUED: "Certificate {serial} issued for {principals}, valid until {until}",
     Event.MESSAGE_RECEIVED: "Authorisation code received by text message from {sender}",
     Event.MESSAGE_REFUSED: "Authorisation code received from a sender that is not a phone number",
 }

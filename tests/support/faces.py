@@ -385,6 +385,7 @@ PARTS = {
     "send_fresh_code": "confirm_fresh_code",
     "confirm_fresh_password": "confirm_fresh_code",
     "unfinished_session": "confirm_fresh_code",
+    "issue_certificate": "my_profile",
 }
 """What is a part of an act, or another way to read the same, with the operation of that act."""
 INTO_A_FILE = {"check_written", "write_password", "store_written"}

@@ -29,6 +29,9 @@ OF_THE_OPERATOR = {
     "rename_account",
     "list_accounts",
     "show_account",
+    "init_authority",
+    "show_authorities",
+    "rotate_authority",
 }
 """What no member may do."""
 

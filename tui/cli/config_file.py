@@ -11,6 +11,7 @@ from typing import Any
 from data.authserver.http_settings import HttpSettings, parse_listen
 from data.delivery.carriers import Carriers, Command, Smtp
 from data.rules.invitations import is_reachable, parse_address
+from data.rules.principals import ALWAYS_RESERVED
 from data.rules.safe_text import safe
 from data.rules.source_addresses import parse_network
 from data.rules.totp import ISSUER_LIMIT
@@ -48,6 +49,7 @@ class Settings:
     sms_number: str | None
     codes_per_day: int
     longest_session: timedelta
+    reserved_principals: frozenset[str]
 
 
 def template(**given: str) -> str:
@@ -177,6 +179,11 @@ class _Values:
         """Return a string."""
         return str(self._values[section, key])
 
+    def texts(self, section: str, key: str) -> tuple[str, ...]:
+        """Return a list of strings."""
+        value = self._values[section, key]
+        return value if isinstance(value, tuple) else ()
+
     def number(self, section: str, key: str) -> float:
         """Return a number."""
         value = self._values[section, key]
@@ -230,8 +237,8 @@ class _Values:
 
     def send_command(self) -> Command | None:
         """Return the program that sends text messages, if one is set."""
-        arguments = self._values["sms", "send_command"]
-        if not isinstance(arguments, tuple) or not arguments:
+        arguments = self.texts("sms", "send_command")
+        if not arguments:
             return None
         if not any("{to}" in argument for argument in arguments[1:]):
             raise self._fault("send_command in [sms] must contain {to} in place of the number.")
@@ -256,8 +263,7 @@ class _Values:
         listen = self.listen("http", 8443)
         files = [self.text("http", key) for key in ("certificate", "key")]
         certificate, key = (self._path.parent / file if file else None for file in files)
-        names = self._values["http", "proxies"]
-        proxies = [parse_network(name) for name in names] if isinstance(names, tuple) else []
+        proxies = [parse_network(name) for name in self.texts("http", "proxies")]
         known = tuple(network for network in proxies if network is not None)
         if len(known) < len(proxies):
             raise self._fault('proxies in [http] must be addresses or networks, such as "10.0.0.0/24".')
@@ -310,4 +316,5 @@ def _settings(values: _Values) -> Settings:
         sms_number=values.sms_number(),
         codes_per_day=values.count("sending", "codes_per_day"),
         longest_session=timedelta(hours=values.number("limits", "session_hours")),
+        reserved_principals=ALWAYS_RESERVED.union(values.texts("certificates", "reserved")),
     )

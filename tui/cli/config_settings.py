@@ -177,6 +177,13 @@ SETTINGS: tuple[Setting, ...] = (
         "# for none.",
     ),
     Setting(
+        "certificates",
+        "reserved",
+        (),
+        'Principals besides root that only you give, on this host, such as ["admin"]: not even a user of\n'
+        "# that name has one without you.",
+    ),
+    Setting(
         "metrics",
         "port",
         0,

@@ -270,6 +270,7 @@ def services(home: Home, settings: Settings, chain: str = _CHAIN) -> Services:
         ssh=_ssh_address(home, settings),
         codes_per_day=settings.codes_per_day,
         longest_session=settings.longest_session,
+        reserved_principals=settings.reserved_principals,
         chain=chain,
     )
 

@@ -9,6 +9,7 @@ from support.operations import OF_THE_OPERATOR, every_operation
 from data.operations.actors import Member, Operator
 from data.operations.applications import registry
 from data.operations.audit import archiving, chain, trail, verification
+from data.operations.certificates import authorities, issuing
 from data.operations.maintenance import accounts, kept_counts, master_key
 from data.operations.policy import (
     auditor_report,
@@ -101,6 +102,10 @@ OPERATIONS = {
     "enable_application": lambda world, me: world.run(registry.enable_application, me, "vpn"),
     "disable_application": lambda world, me: world.run(registry.disable_application, me, "vpn"),
     "remove_application": lambda world, me: world.run(registry.remove_application, me, "vpn"),
+    "init_authority": lambda world, me: world.run(authorities.init_authority, me),
+    "show_authorities": lambda world, me: world.run(authorities.show_authorities, me),
+    "rotate_authority": lambda world, me: world.run(authorities.rotate_authority, me, "SHA256:x"),
+    "issue_certificate": lambda world, me: world.run(issuing.issue_certificate, me, KEY),
     "begin_message": lambda world, me: world.run(inbound_sms.begin_message, me),
     "look_for_message": lambda world, me: world.run(inbound_sms.look_for_message, me, awaited(me)),
     "confirm_message": lambda world, me: world.run(inbound_sms.confirm_message, me, awaited(me)),
@@ -536,6 +541,8 @@ async def test_every_operation_needs_a_fresh_code(world):
     world.session(world.user("mallory"))
     me = world.enrol(world.user("anna", SYSTEM, SECURITY))
     world.methods(*Method)
+    models.Account.update(certificate_hours=8).execute()
+    world.run(authorities.init_authority, OPERATOR)
     world.clock.forward(minutes=6)
     before = world.dump()
     for name, perform in OPERATIONS.items():
