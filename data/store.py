@@ -100,9 +100,9 @@ class Services:
 
     `sends` names the methods that have a carrier in the settings, and `sms_number` is the number that
     receives text messages for this installation, if it has one. `ssh` is where people sign in, if the
-    settings say. `home` is the folder that holds the state. Only the operator gives `reserved_principals`.
-    `chain` is the chain of audit rows that this process writes: each process has its own, so that processes
-    do not wait for each other.
+    settings say. `reserved_principals` are those that the operator alone gives, in lower case. `home` is the
+    folder that holds the state. `chain` is the chain of audit rows that this process writes: each process
+    has its own, so that processes do not wait for each other.
     """
 
     clock: Clock

@@ -11,7 +11,7 @@ from typing import Any
 from data.authserver.http_settings import HttpSettings, parse_listen
 from data.delivery.carriers import Carriers, Command, Smtp
 from data.rules.invitations import is_reachable, parse_address
-from data.rules.principals import ALWAYS_RESERVED
+from data.rules.principals import RULE, read_principal, reserved_names
 from data.rules.safe_text import safe
 from data.rules.source_addresses import parse_network
 from data.rules.totp import ISSUER_LIMIT
@@ -269,6 +269,14 @@ class _Values:
             raise self._fault('proxies in [http] must be addresses or networks, such as "10.0.0.0/24".')
         return HttpSettings(*listen, certificate, key, known)
 
+    def reserved_principals(self) -> frozenset[str]:
+        """Return the principals that only the operator gives."""
+        given = self._values["certificates", "reserved"]
+        names = given if isinstance(given, tuple) else ()
+        if any(read_principal(name) is None for name in names):
+            raise self._fault(f"reserved in [certificates] must be a list of principals. {RULE}")
+        return reserved_names(names)
+
     def listen(self, section: str, port: int) -> tuple[str, int]:
         """Return the address and the port that a section names; without one, an empty address."""
         given = self.text(section, "listen")
@@ -316,5 +324,5 @@ def _settings(values: _Values) -> Settings:
         sms_number=values.sms_number(),
         codes_per_day=values.count("sending", "codes_per_day"),
         longest_session=timedelta(hours=values.number("limits", "session_hours")),
-        reserved_principals=ALWAYS_RESERVED.union(values.texts("certificates", "reserved")),
+        reserved_principals=values.reserved_principals(),
     )

@@ -150,6 +150,13 @@ SETTINGS: tuple[Setting, ...] = (
         choices=FORMATS,
     ),
     Setting(
+        "certificates",
+        "reserved",
+        (),
+        'Principals that only the operator gives, besides root, such as ["postgres", "deploy"]; the same\n'
+        "# on every node. A user of such a name does not get it as a principal either.",
+    ),
+    Setting(
         "http",
         "listen",
         "",
@@ -175,13 +182,6 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         'The address and port where other applications ask by RADIUS, such as "127.0.0.1:1812"; empty\n'
         "# for none.",
-    ),
-    Setting(
-        "certificates",
-        "reserved",
-        (),
-        'Principals besides root that only you give, on this host, such as ["admin"]: not even a user of\n'
-        "# that name has one without you.",
     ),
     Setting(
         "metrics",

@@ -58,6 +58,13 @@ def test_http(file):
     assert [str(network) for network in loaded.proxies] == ["10.0.0.0/8"]
 
 
+def test_reserved_principals(file):
+    """Root is always one of them, and the case of their letters is ignored."""
+    assert config_file.load(file).reserved_principals == {"root"}
+    file.write_text('[certificates]\nreserved = ["Deploy", "postgres"]\n')
+    assert config_file.load(file).reserved_principals == {"root", "deploy", "postgres"}
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -76,6 +83,7 @@ def test_http(file):
         ("[server]\nworkers = 65", "between 0 and 64"),
         ("[http]\nlisten = '8443'", 'an address and a port, such as "127.0.0.1:8443"'),
         ("[http]\nproxies = ['10.0.0.1/24']", 'addresses or networks, such as "10.0.0.0/24"'),
+        ("[certificates]\nreserved = ['web*']", "must be a list of principals"),
         ("[enrolment]\nissuer = 'a name that is too long'", "12 characters"),
         ("[enrolment]\nissuer = 'a:b'", "no colon"),
         ("[limits]\nwrong_answers = 0", "between 1"),
