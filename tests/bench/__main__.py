@@ -3,14 +3,18 @@
 import argparse
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import applications, commands, many_users, sessions, signing_in, verifying
+from bench import applications, commands, many_users, replays, sessions, signing_in, verifying
 from bench.report import Result, show, write
 
 SECTIONS = {
-    "signing-in": signing_in.measure,
+    "signing-in-key": partial(signing_in.measure, factor="key"),
+    "signing-in-password": partial(signing_in.measure, factor="password"),
+    "signing-in-postgresql": signing_in.measure_postgresql,
+    "replays": replays.measure,
     "verifying": verifying.measure,
     "sessions": sessions.measure,
     "commands": commands.measure,
@@ -24,6 +28,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few of each: to see that it runs")
     parser.add_argument("--only", action="append", choices=SECTIONS, help="measure this section (repeatable)")
+    parser.add_argument(
+        "--before",
+        metavar="REV",
+        help="compare signing in with this commit (the one that this branch began from)",
+    )
     parser.add_argument("--json", type=Path, default=Path(".bench/bench.json"), help="where the figures go")
     given = parser.parse_args(arguments)
     # What was made on this machine is taken away again, also by whoever is told to end.
@@ -31,7 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
     results: list[Result] = []
     for name in given.only or SECTIONS:
         with TemporaryDirectory(prefix="twofold-bench-") as folder:
-            found = list(SECTIONS[name](Path(folder), quick=given.quick))
+            measure = SECTIONS[name]
+            if name.startswith("signing-in"):
+                measure = partial(measure, revision=given.before)
+            found = list(measure(Path(folder), quick=given.quick))
         show(found)
         results += found
     write(given.json, results, quick=given.quick)

@@ -28,6 +28,7 @@ class Login:
     password: str | None = None
     answer: Callable[[], str] | None = None
     hold: Callable[[], "asyncio.Future[None] | None"] = field(default=lambda: None)
+    source: str = "127.0.0.1"
 
 
 class _Client(asyncssh.SSHClient):
@@ -57,6 +58,7 @@ async def connect(login: Login) -> asyncssh.SSHClientConnection:
     return await asyncssh.connect(
         "127.0.0.1",
         login.port,
+        local_addr=(login.source, 0),
         username=login.username,
         client_keys=[login.key] if login.key else None,
         known_hosts=None,

@@ -4,15 +4,25 @@ import os
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TWOFOLD = str(Path(sys.executable).with_name("twofold"))
+_CPUCLOCK_SCHED = 2
+"""From Linux's posix-timers."""
 _TICKS = os.sysconf("SC_CLK_TCK")
-ENVIRONMENT = {"PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'tests'}"}
+
+
+def environment(tree: Path) -> dict[str, str]:
+    """Return the variables that have a process run the code of a tree."""
+    return {**os.environ, "PYTHONPATH": f"{tree}{os.pathsep}{tree / 'tests'}"}
+
+
+ENVIRONMENT = environment(REPOSITORY)
 
 
 def cores() -> tuple[set[int], set[int]]:
@@ -43,7 +53,9 @@ def on_any_core() -> None:
 class Server:
     """A process of its own, with its children, on the server's core."""
 
-    def __init__(self, command: Sequence[str | Path], ready: bytes | None = None) -> None:
+    def __init__(
+        self, command: Sequence[str | Path], ready: bytes | None = None, tree: Path = REPOSITORY
+    ) -> None:
         with on_core(cores()[0]):
             self.process = subprocess.Popen(
                 command,
@@ -51,7 +63,7 @@ class Server:
                 stderr=subprocess.DEVNULL,
                 stdin=subprocess.DEVNULL,
                 bufsize=0,  # What is not read yet must be seen by select.
-                env={**os.environ, **ENVIRONMENT},
+                env=environment(tree),
             )
         self.line = self._line(ready) if ready is not None else b""
 
@@ -76,8 +88,12 @@ class Server:
         return sum(_cpu(pid) for pid in family(self.process.pid))
 
     def memory(self) -> float:
-        """Return the MB that it holds alone, of what it shares its part."""
-        return memory(self.process.pid)
+        """Return the MB that it and its children hold alone, of what they share their part."""
+        held = 0.0
+        for pid in family(self.process.pid):
+            with suppress(OSError):  # It has ended meanwhile.
+                held += memory(pid)
+        return held
 
     def stop(self) -> None:
         """End it."""
@@ -95,9 +111,9 @@ class Server:
         self.stop()
 
 
-def serve(home: Path) -> Server:
-    """Start the product as operators do, with one worker."""
-    return Server([TWOFOLD, "--home", home, "serve", "--port", "0", "--workers", "1"], b"listening")
+def serve(home: Path, tree: Path = REPOSITORY) -> Server:
+    """Start the product as operators do, with one worker; from another tree, as it is there."""
+    return Server([TWOFOLD, "--home", home, "serve", "--port", "0", "--workers", "1"], b"listening", tree)
 
 
 def family(pid: int) -> list[int]:
@@ -125,12 +141,15 @@ def _parents() -> dict[int, int]:
 
 
 def _cpu(pid: int) -> float:
-    """Return the CPU of a process and of the children it has waited for."""
+    """Return the CPU of a process and of the children it has waited for.
+
+    Its own is finer than /proc/PID/stat tells: the clock's number is that of clock_getcpuclockid(3).
+    """
     try:
-        own = _fields(Path(f"/proc/{pid}/stat"))
+        children = sum(map(int, _fields(Path(f"/proc/{pid}/stat"))[13:15])) / _TICKS
+        return time.clock_gettime(~pid << 3 | _CPUCLOCK_SCHED) + children
     except OSError:
         return 0.0
-    return sum(map(int, own[11:15])) / _TICKS
 
 
 def _fields(stat: Path) -> list[str]:

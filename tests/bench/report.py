@@ -21,6 +21,8 @@ class Row:
     unit: str
     note: str = ""
     goal: str = ""
+    spread: tuple[float, float] | None = None
+    """The least and the most of several turns, of which the value is the middle one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,21 @@ Result = Row | Skipped
 def median(values: Sequence[float]) -> float:
     """Return the middle one; nan where there is none."""
     return statistics.median(values) if values else float("nan")
+
+
+def middle(
+    section: str,
+    what: str,
+    subject: str,
+    turns: Sequence[float],
+    unit: str,
+    *,
+    note: str = "",
+    goal: str = "",
+) -> Row:
+    """Return the row of a figure that was measured in several turns."""
+    spread = (min(turns), max(turns)) if turns else None
+    return Row(section, what, subject, median(turns), unit, note, goal, spread)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -59,7 +76,8 @@ def _line(result: Result) -> str:
         return f"skipped: {result.why}"
     goal = f"  goal {result.goal}" if result.goal else ""
     note = f"  {result.note}" if result.note else ""
-    return f"{result.what:44} {result.subject:30} {result.value:10.2f} {result.unit:6}{goal}{note}"
+    spread = f"  {result.spread[0]:.2f} to {result.spread[1]:.2f}" if result.spread else ""
+    return f"{result.what:44} {result.subject:30} {result.value:10.2f} {result.unit:6}{spread}{goal}{note}"
 
 
 def write(path: Path, results: Sequence[Result], *, quick: bool) -> None:

@@ -119,7 +119,7 @@ async def _over_ssh(enrolled: EnrolledUsers, server: Server, opened: int, keys: 
     for shell in (*warm, *shells):
         await shell.close()
     rows = [
-        ("memory of each", grown / opened, "MB", "3"),
+        ("memory of each", grown / opened, "MB", "1"),
         ("shell request to first full screen", 1000 * median([s.first_screen for s in shells]), "ms", "60"),
         ("CPU of sign-in, first screen and table", 1000 * cpu / opened, "ms", ""),
         (_FIRST_SCREEN, 1000 * (cpu - signing_in) / opened, "ms", ""),
