@@ -93,6 +93,11 @@ class Event(StrEnum):
     AUTHORITY_CREATED = "authority.created"
     AUTHORITY_ROTATED = "authority.rotated"
     CERTIFICATE_ISSUED = "certificate.issued"
+    CERTIFICATES_WITHDRAWN = "certificate.withdrawn"
+    PRINCIPAL_ADDED = "principal.added"
+    PRINCIPAL_REMOVED = "principal.removed"
+    PRACTICE_PRINCIPAL_ADDED = "practice.principal_added"
+    PRACTICE_PRINCIPAL_REMOVED = "practice.principal_removed"
     MESSAGE_RECEIVED = "message.received"
     MESSAGE_REFUSED = "message.refused"
 
@@ -194,6 +199,11 @@ _SENTENCES: dict[Event, str] = {
     Event.AUTHORITY_CREATED: "Certificate authority created: {fingerprint}",
     Event.AUTHORITY_ROTATED: "Certificate authority rotated: {fingerprint}, previously {former_fingerprint}",
     Event.CERTIFICATE_ISSUED: "Certificate {serial} issued for {principals}, valid until {until}",
+    Event.CERTIFICATES_WITHDRAWN: "{count:certificate} withdrawn: {reason}",
+    Event.PRINCIPAL_ADDED: "Principal {principal} added",
+    Event.PRINCIPAL_REMOVED: "Principal {principal} removed",
+    Event.PRACTICE_PRINCIPAL_ADDED: "Principal {principal} added to practice {name}",
+    Event.PRACTICE_PRINCIPAL_REMOVED: "Principal {principal} removed from practice {name}",
     Event.MESSAGE_RECEIVED: "Authorisation code received by text message from {sender}",
     Event.MESSAGE_REFUSED: "Authorisation code received from a sender that is not a phone number",
 }

@@ -1,17 +1,116 @@
-"""Withdrawing certificates, so that hosts refuse them before they end."""
+"""Withdrawing certificates, so that hosts refuse them before they end.
 
+Any operation that takes away what a certificate relies on withdraws it in its own transaction.
+"""
+
+from collections.abc import Collection, Iterable
 from typing import Any
 
+from peewee import fn
+
+from data.operations.actors import Acting
+from data.operations.audit import trail
+from data.operations.certificates.effective_principals import principals_of_all
+from data.rules.audit_events import Event
+from data.rules.source_addresses import Origin
 from data.storage import models
 from data.store import Tx
+
+_AT_ONCE = 500
+"""Rows that one statement names."""
+_SERIALS_RECORDED = 100
 
 
 def withdraw(tx: Tx, user_id: int, because: str, which: Any = True) -> int:
     """Withdraw the certificates of a user that have not ended, and meet a condition; return how many.
 
-    Any operation that takes away what a certificate relies on calls this in its own transaction.
+    `withdraw_by` and `withdraw_own` also record it.
     """
+    return len(_withdraw_of(tx, user_id, because, which))
+
+
+def withdraw_by(acting: Acting, user: models.User, because: str, which: Any = True) -> str:
+    """Do as `withdraw`, and record it.
+
+    Returns the sentence for whoever did what led to it, after a space; empty if there was none.
+    """
+    return _recorded(acting, user.name, because, _withdraw_of(acting.tx, user.id, because, which))
+
+
+def withdraw_own(tx: Tx, user: models.User, origin: Origin, because: str) -> None:
+    """Do as `withdraw`, and record it as what the user did."""
+    if serials := _withdraw_of(tx, user.id, because):
+        trail.write_own(tx, Event.CERTIFICATES_WITHDRAWN, user, origin, **_detail(because, serials))
+
+
+def withdraw_where(acting: Acting, because: str, which: Any) -> str:
+    """Do as `withdraw_by` for the certificates of all users of the account that meet a condition."""
     table = models.Certificate
-    live = (table.user == user_id) & (table.until > tx.now) & table.withdrawn_at.is_null()
-    found = table.update(withdrawn_at=tx.now, withdrawn_because=because).where(live, which)
-    return int(found.execute())
+    found = table.select(table.serial).where(_is_live(acting.tx), which)
+    return _recorded(
+        acting, None, because, _withdraw_these(acting.tx, [row.serial for row in found], because)
+    )
+
+
+def withdraw_unentitled(acting: Acting, users: Any, because: str, *, user: models.User | None = None) -> str:
+    """Withdraw what bears a principal that its user no longer has.
+
+    `users` is a condition on users, and `user` the one if it is a single one.
+    """
+    table, tx = models.Certificate, acting.tx
+    joined = table.select(table.serial, table.principals, models.User).join(models.User)
+    rows = list(joined.where(users, _is_live(tx)).order_by(table.serial))
+    serials: list[int] = []
+    for start in range(0, len(rows), _AT_ONCE):
+        some = rows[start : start + _AT_ONCE]
+        entitled = principals_of_all(tx, list({row.user_id: row.user for row in some}.values()))
+        serials += [row.serial for row in some if not set(row.principals.split()) <= entitled[row.user_id]]
+    return _recorded(acting, user.name if user else None, because, _withdraw_these(tx, serials, because))
+
+
+def count_live(tx: Tx, user_id: int) -> int:
+    """Count a user's certificates that hosts accept."""
+    table = models.Certificate
+    return int(table.select().where((table.user == user_id) & _is_live(tx)).count())
+
+
+def count_live_of_sessions(tx: Tx, session_ids: Collection[int]) -> dict[int, int]:
+    """Count the certificates that hosts accept by the session that they were obtained in."""
+    table = models.Certificate
+    counted = table.select(table.session, fn.COUNT(table.serial)).where(
+        table.session.in_(list(session_ids)), _is_live(tx)
+    )
+    rows: Iterable[tuple[int, int]] = counted.group_by(table.session).tuples().iterator()
+    return dict(rows)
+
+
+def _withdraw_of(tx: Tx, user_id: int, because: str, which: Any = True) -> list[int]:
+    table = models.Certificate
+    found = table.select(table.serial).where((table.user == user_id) & _is_live(tx), which)
+    return _withdraw_these(tx, [row.serial for row in found], because)
+
+
+def _is_live(tx: Tx) -> Any:
+    table = models.Certificate
+    return (table.until > tx.now) & table.withdrawn_at.is_null()
+
+
+def _withdraw_these(tx: Tx, serials: list[int], because: str) -> list[int]:
+    table = models.Certificate
+    for start in range(0, len(serials), _AT_ONCE):
+        some = serials[start : start + _AT_ONCE]
+        table.update(withdrawn_at=tx.now, withdrawn_because=because).where(table.serial.in_(some)).execute()
+    return serials
+
+
+def _recorded(acting: Acting, username: str | None, because: str, serials: Collection[int]) -> str:
+    if not serials:
+        return ""
+    trail.record(acting, Event.CERTIFICATES_WITHDRAWN, username, **_detail(because, serials))
+    count = len(serials)
+    return f" {count} certificate{'' if count == 1 else 's'} withdrawn."
+
+
+def _detail(because: str, serials: Collection[int]) -> dict[str, object]:
+    named = list(serials)[:_SERIALS_RECORDED]
+    return {"count": len(serials), "reason": because, "serials": ", ".join(map(str, named))}

@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 from data.operations.actors import Acting, Actor
 from data.operations.audit import trail
+from data.operations.certificates.withdrawal import withdraw_where
 from data.operations.derived_user_columns import refresh_standing
 from data.operations.guards import authorise, require_permission, why_not
 from data.operations.policy.deadlines import deadline_columns, put_deadline_off, why_not_deadline
@@ -273,7 +274,10 @@ def set_methods(acting: Acting, methods: frozenset[Method], *, seen: frozenset[M
     refresh_standing(ours, acting.tx.now)
     rejudge_sessions(acting.tx, ours)
     trail.record(acting, Event.METHODS_CHANGED, before=_listed(seen), after=_listed(methods))
-    return Done(f"The methods are now: {_listed(methods)}.")
+    left = table.select(table.id).where(ours & ~has_factor(methods))
+    because = "the users' methods were turned off"
+    withdrawn = withdraw_where(acting, because, models.Certificate.user.in_(left))
+    return Done(f"The methods are now: {_listed(methods)}.{withdrawn}")
 
 
 @require_permission(SensitiveAction.SET_POLICY)

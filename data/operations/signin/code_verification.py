@@ -7,6 +7,7 @@ from typing import Literal
 from data.operations.actors import policy_of
 from data.operations.audit import lock_notices, trail
 from data.operations.audit.wrong_codes import spent_attempts
+from data.operations.certificates.withdrawal import withdraw_own
 from data.operations.derived_user_columns import refresh_few_codes, refresh_standing_of
 from data.operations.secret_sealing import open_factor
 from data.operations.signin.remembered_addresses import forget
@@ -280,5 +281,6 @@ def count_wrong(tx: Tx, user: models.User, answer: Answer, origin: Origin) -> Co
     void_temporary_code(user.id)
     end_sessions_of_user(tx, user.id, Refusal.LOCKED)
     trail.write_own(tx, Event.LOCKED, user, origin, used=spent_attempts(user, 0).by_registered)
+    withdraw_own(tx, user, origin, "the user was locked")
     lock_notices.tell_of_lock(tx, user, origin)
     return LockedNow()

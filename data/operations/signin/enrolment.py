@@ -6,6 +6,7 @@ from hashlib import sha256
 
 from data.operations.actors import ActingUser, factor_of
 from data.operations.audit import trail
+from data.operations.certificates.withdrawal import withdraw_by
 from data.operations.derived_user_columns import refresh_few_codes, refresh_standing_of, reindex_user
 from data.operations.guards import require_fresh_proof, require_user
 from data.operations.results import Denied, Done, FreshProofNeeded
@@ -240,7 +241,8 @@ def turn_off(me: ActingUser) -> Done | Denied | FreshProofNeeded:
     remove_factors(me.tx, me.user.id, lost=False)
     end_other_sessions(me, me.user.id, "You turned two-factor authentication off. Sign in again.")
     trail.record(me, Event.TURNED_OFF, me.user.name)
-    return Done("Two-factor authentication is turned off.")
+    withdrawn = withdraw_by(me, me.user, "two-factor authentication was turned off")
+    return Done(f"Two-factor authentication is turned off.{withdrawn}")
 
 
 def why_not_turn_off(me: ActingUser) -> Denied | None:
@@ -410,6 +412,7 @@ def _complete(me: ActingUser, method: Method, *, replaced: bool) -> tuple[str, .
     if replaced:
         because = f"Your {method.label} was replaced by a new one. Sign in again."
         end_other_sessions(me, me.user.id, because)
+        withdraw_by(me, me.user, f"the {method.label} was replaced")
     else:
         rejudge_sessions_of(me.tx, me.user.id)
     event = Event.REPLACED if replaced else Event.ENROLLED

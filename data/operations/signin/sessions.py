@@ -1,6 +1,6 @@
 """Open sessions: who is signed in, ending sessions, and which sessions a server must close."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from data.operations.actors import (
     why_ended,
 )
 from data.operations.audit import trail
+from data.operations.certificates.withdrawal import count_live, count_live_of_sessions, withdraw_by
 from data.operations.guards import require_permission, require_user, why_not
 from data.operations.results import Denied, Done
 from data.rules.audit_events import Event
@@ -28,6 +29,7 @@ from data.store import Tx
 
 ENDED_BY_ADMIN = "An administrator ended this session."
 _ENDED_BY_ONESELF = "You ended this session from another of your sessions."
+_WITH_SESSION = "the session was ended with its certificates"
 _OWN_LISTED = 20
 """How many of one's own sessions are listed; all others can be ended at once."""
 _SOURCES_NAMED = 5
@@ -37,7 +39,10 @@ _ASKED_AT_ONCE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """An open session; a restricted one is still signing in."""
+    """An open session; a restricted one is still signing in.
+
+    `certificates` counts those that were obtained in it and that hosts accept.
+    """
 
     id: int
     user: str
@@ -47,13 +52,15 @@ class SessionRow:
     restricted: bool
     started_at: datetime
     mine: bool
+    certificates: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class SessionPage:
     """A page of open sessions; `total` counts all of them, `more` says whether a page follows.
 
-    `endable` are the IDs of those that the actor may end; `who_can` says who can end the others.
+    `endable` are the IDs of those that the actor may end; `who_can` says who can end the others. Of one's own
+    sessions, `certificates` counts those that were not obtained in this session and that hosts accept.
     """
 
     rows: tuple[SessionRow, ...]
@@ -61,6 +68,7 @@ class SessionPage:
     more: bool
     endable: frozenset[int] = frozenset()
     who_can: str = ""
+    certificates: int = 0
 
 
 @require_permission(Action.SEE_PEOPLE)
@@ -75,7 +83,7 @@ def list_sessions(acting: Acting, *, before: int | None = None, limit: int = 50)
     mine = acting.session.id if acting.session else None
     refusal = why_not(acting, Action.END_SESSIONS)
     return SessionPage(
-        tuple(_row(row, mine) for row in rows[:limit]),
+        _rows(acting.tx, rows[:limit], mine),
         total,
         len(rows) > limit,
         frozenset() if refusal else frozenset(row.id for row in rows if row.id != mine),
@@ -84,8 +92,11 @@ def list_sessions(acting: Acting, *, before: int | None = None, limit: int = 50)
 
 
 @require_permission(Action.END_SESSIONS)
-def end_session_of(acting: Acting, session_id: int) -> Done | Denied:
-    """End someone's session; the server that holds it closes it within seconds."""
+def end_session_of(acting: Acting, session_id: int, *, certificates: bool = False) -> Done | Denied:
+    """End someone's session, and withdraw the `certificates` obtained in it if that is wanted.
+
+    The server that holds the session closes it within seconds.
+    """
     session = _open_ones(acting).where(models.Session.id == session_id).get_or_none()
     if session is None:
         return Denied("The session was not found. It may have ended already.")
@@ -98,7 +109,9 @@ def end_session_of(acting: Acting, session_id: int) -> Done | Denied:
         session.user.name,
         source=source_in_words(session.application, session.address),
     )
-    return Done(f"Session of {session.user.name} from {session.address} ended.")
+    in_it = models.Certificate.session == session.id
+    withdrawn = withdraw_by(acting, session.user, _WITH_SESSION, in_it) if certificates else ""
+    return Done(f"Session of {session.user.name} from {session.address} ended.{withdrawn}")
 
 
 _OWN = Prepared(
@@ -121,12 +134,18 @@ def own_sessions(me: ActingUser) -> SessionPage:
     total = len(rows)
     if total == _OWN_LISTED:
         total = _open_ones(me).where(models.Session.user == me.user.id).count()
-    return SessionPage(tuple(_row(row, me.session.id) for row in rows), total, total > len(rows))
+    shown = _rows(me.tx, rows, me.session.id)
+    of_this = next((row.certificates for row in shown if row.mine), 0)
+    others = count_live(me.tx, me.user.id) - of_this
+    return SessionPage(shown, total, total > len(rows), certificates=others)
 
 
 @require_user()
-def end_my_sessions(me: ActingUser, which: int | None = None) -> Done | Denied:
-    """End another session of the actor's own, or all others."""
+def end_my_sessions(me: ActingUser, which: int | None = None, *, certificates: bool = False) -> Done | Denied:
+    """End another session of the actor's own, or all others.
+
+    With `certificates`, withdraw those obtained in it; of all others, also those of sessions that have ended.
+    """
     if which == me.session.id:
         return Denied("That is the session you are in. Sign out to end it.")
     table = models.Session
@@ -141,7 +160,14 @@ def end_my_sessions(me: ActingUser, which: int | None = None) -> Done | Denied:
     more = ", ..." if len(sources) > _SOURCES_NAMED else ""
     named = ", ".join(sources[:_SOURCES_NAMED]) + more
     trail.record(me, Event.OWN_SESSIONS_ENDED, me.user.name, count=len(ending), sources=named)
-    return Done(f"Ended {len(ending)} other session{'' if len(ending) == 1 else 's'}.")
+    withdrawn = withdraw_by(me, me.user, _WITH_SESSION, _obtained_in(me, which)) if certificates else ""
+    return Done(f"Ended {len(ending)} other session{'' if len(ending) == 1 else 's'}.{withdrawn}")
+
+
+def _obtained_in(me: ActingUser, which: int | None) -> Any:
+    """Return, as SQL, whether a certificate was obtained in this session, or in any but the present one."""
+    session = models.Certificate.session
+    return session == which if which is not None else session.is_null() | (session != me.session.id)
 
 
 def end_sessions_of_user(tx: Tx, user_id: int, because: str) -> None:
@@ -243,8 +269,14 @@ def _open_ones(acting: Acting) -> Any:
     )
 
 
-def _row(session: models.Session, mine: int | None) -> SessionRow:
+def _rows(tx: Tx, sessions: Sequence[models.Session], mine: int | None) -> tuple[SessionRow, ...]:
+    certificates = count_live_of_sessions(tx, [session.id for session in sessions])
+    return tuple(_row(session, mine, certificates.get(session.id, 0)) for session in sessions)
+
+
+def _row(session: models.Session, mine: int | None, certificates: int) -> SessionRow:
     return SessionRow(
+        certificates=certificates,
         id=session.id,
         user=session.user.name,
         application=session.application,

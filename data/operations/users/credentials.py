@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from data.operations.actors import ActingUser, Actor, factor_among, usable_factors
 from data.operations.audit import notice_outbox, trail
 from data.operations.audit.wrong_codes import locked_in_words
+from data.operations.certificates.withdrawal import withdraw_by
 from data.operations.guards import require_fresh_proof, require_user, which_proof
 from data.operations.leases import Work, one_at_a_time
 from data.operations.results import Denied, Done, FreshProofNeeded, Refused, RefusedOrStale, SessionOver
@@ -37,6 +39,8 @@ from data.rules.user_fields import storable
 from data.storage import models
 from data.store import Store, Tx
 
+NEW_PASSWORD = "the password was replaced"  # noqa: S105 - a reason, not a password.
+"""Why certificates are withdrawn, for the audit log."""
 _CODE_IS_ASKED = "You must enter a fresh code, not your password."
 _ONLY_SIGNS_IN = (
     "A one-time password is only for signing in. Sign out, sign in with it and choose a password."
@@ -107,7 +111,7 @@ def store_password(me: ActingUser, password_hash: str) -> Done | Denied | FreshP
         ).execute()
     end_other_sessions(me, me.user.id, "You changed your password. Sign in again.")
     trail.record(me, Event.PASSWORD_CHANGED, me.user.name)
-    return Done("Password changed.")
+    return Done(f"Password changed.{withdraw_by(me, me.user, NEW_PASSWORD)}")
 
 
 async def give_one_time_password(store: Store, actor: Actor, name: str) -> OneTimePassword | RefusedOrStale:
@@ -132,7 +136,8 @@ def set_one_time_password(found: Target, password_hash: str, hours: int = passwo
     end_other_sessions(found.acting, found.user.id, "An administrator reset your password. Sign in again.")
     terms = passwords.one_time_terms(until)
     trail.record(found.acting, Event.ONE_TIME_PASSWORD_SET, found.user.name, terms=terms)
-    return Done(f"{found.user.name} has a one-time password. {terms}")
+    withdrawn = withdraw_by(found.acting, found.user, NEW_PASSWORD)
+    return Done(f"{found.user.name} has a one-time password. {terms}{withdrawn}")
 
 
 def add_key(tx: Tx, actor: Actor, pasted: str, *, name: str | None = None) -> Done | RefusedOrStale:
@@ -170,7 +175,17 @@ def remove_key(tx: Tx, actor: Actor, fingerprint: str, *, name: str | None = Non
     because = "One of your SSH keys was removed. Sign in again."
     end_other_sessions(owner.acting, owner.user.id, because)
     trail.record(owner.acting, Event.KEY_REMOVED, owner.user.name, fingerprint=fingerprint)
-    return Done(f"Key {fingerprint} removed.")
+    withdrawn = withdraw_by(
+        owner.acting, owner.user, f"the key {fingerprint} was removed", _rests_on(fingerprint)
+    )
+    return Done(f"Key {fingerprint} removed.{withdrawn}")
+
+
+def _rests_on(fingerprint: str) -> Any:
+    """Return, as SQL, whether a certificate is for a key, or was obtained in a session that it opened."""
+    table, session = models.Certificate, models.Session
+    by_key = (session.user == table.user) & (session.credential == fingerprint)
+    return (table.fingerprint == fingerprint) | table.session.in_(session.select(session.id).where(by_key))
 
 
 @require_user()

@@ -5,7 +5,7 @@ from typing import Any
 from peewee import ForeignKeyField
 
 from data.operations.audit import trail
-from data.operations.certificates.withdrawal import withdraw
+from data.operations.certificates.withdrawal import withdraw_by
 from data.operations.results import Done
 from data.operations.signin.sessions import end_sessions_of_user
 from data.operations.users.target_user import Target
@@ -29,7 +29,7 @@ def delete_user(found: Target) -> Done:
     user = found.user
     trail.record(found.acting, Event.USER_DELETED, user.name)
     end_sessions_of_user(found.tx, user.id, Refusal.DEACTIVATED)
-    withdraw(found.tx, user.id, "The user was deleted.")
+    withdrawn = withdraw_by(found.acting, user, "the user was deleted")
     certificate = models.Certificate
     certificate.update(key_id="", fingerprint="", principals="", source_addresses="").where(
         certificate.user == user.id
@@ -57,7 +57,8 @@ def delete_user(found: Target) -> Done:
         known_places=None,
     ).where(models.User.id == user.id).execute()
     models.DeletedUser.insert(user=user.id, name=user.name, at=found.tx.now).execute()
-    return Done(f"User {user.name} deleted. The name is free again in {KEPT_AFTER_DELETION.days} days.")
+    free = f"The name is free again in {KEPT_AFTER_DELETION.days} days."
+    return Done(f"User {user.name} deleted. {free}{withdrawn}")
 
 
 def _tables_about_users() -> list[tuple[type[Any], ForeignKeyField]]:

@@ -2,6 +2,7 @@
 
 from data.operations.actors import Actor
 from data.operations.audit import trail
+from data.operations.certificates.withdrawal import withdraw_by
 from data.operations.derived_user_columns import refresh_standing_of
 from data.operations.results import Denied, Done, RefusedOrStale
 from data.operations.signin.enrolment import remove_factors
@@ -102,4 +103,5 @@ def _remove_two_factor(found: Target, *, keep_flag: bool) -> Done:
     end_other_sessions(found.acting, found.user.id, _DATA_CLEARED if keep_flag else _DISABLED)
     trail.record(found.acting, Event.CLEARED if keep_flag else Event.DISABLED, found.user.name)
     done = "data cleared" if keep_flag else "authentication disabled"
-    return Done(f"Two-factor {done} for {found.user.name}.")
+    withdrawn = withdraw_by(found.acting, found.user, f"two-factor {done}")
+    return Done(f"Two-factor {done} for {found.user.name}.{withdrawn}")

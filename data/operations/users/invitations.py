@@ -17,10 +17,11 @@ from peewee import fn
 from data.operations.actors import Acting, Actor, facts_of, policy_of, read_user, roles_of
 from data.operations.audit import notice_outbox, notices, trail
 from data.operations.audit.notice_outbox import Claimed
+from data.operations.certificates.withdrawal import withdraw, withdraw_by
 from data.operations.guards import require_permission
 from data.operations.results import Denied, Done, RefusedOrStale
 from data.operations.signin.sessions import end_sessions_of_user
-from data.operations.users.credentials import set_password
+from data.operations.users.credentials import NEW_PASSWORD, set_password
 from data.operations.users.invitation_conditions import NO_ADDRESS, only_email
 from data.operations.users.practices import NO_SUCH_PRACTICE, find_practice
 from data.operations.users.queries import shown_as
@@ -118,6 +119,7 @@ def store_written(found: Target, password: str, password_hash: str) -> WrittenPa
     until = passwords.one_time_end(tx.now, invitations.HOURS)
     set_password(found.user, password_hash, until)
     end_sessions_of_user(tx, found.user.id, _REPLACED)
+    withdraw_by(found.acting, found.user, NEW_PASSWORD)
     notice_outbox.take_back_invitations(tx, found.user.id)
     trail.record(found.acting, Event.INVITED, found.user.name, how="on paper")
     user = found.user
@@ -189,6 +191,7 @@ def take_effect(tx: Tx, claimed: Claimed, prepared: Prepared) -> None:
         return
     set_password(user, prepared.password_hash, prepared.until, mailed_at=tx.now)
     end_sessions_of_user(tx, user.id, _REPLACED)
+    withdraw(tx, user.id, NEW_PASSWORD)
     _write(tx, claimed, Event.INVITATION_SENT, until=f"{prepared.until:%Y-%m-%d %H:%M} UTC")
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from data.operations.actors import Acting, ActingUser, Actor, usable_factors
 from data.operations.audit import notices, trail
+from data.operations.certificates.withdrawal import withdraw_by
 from data.operations.derived_user_columns import refresh_few_codes, refresh_standing_of, reindex_user
 from data.operations.guards import require_fresh_proof, require_permission, require_user
 from data.operations.results import Denied, Done, FreshProofNeeded, RefusedOrStale
@@ -196,15 +197,16 @@ def set_active(tx: Tx, actor: Actor, name: str, *, active: bool) -> Done | Refus
     found = find_target(tx, actor, name, UserAct.ACTIVATE if active else UserAct.DEACTIVATE)
     if not isinstance(found, Target):
         return found
-    user = found.user
+    user, withdrawn = found.user, ""
     if not active:
         end_sessions_of_user(tx, user.id, Refusal.DEACTIVATED)
         forget(user.id)
         void_temporary_code(user.id)
+        withdrawn = withdraw_by(found.acting, user, "the user was deactivated")
     models.User.update(active=active).where(models.User.id == user.id).execute()
     refresh_standing_of(user.id, tx.now)
     trail.record(found.acting, Event.USER_ACTIVATED if active else Event.USER_DEACTIVATED, user.name)
-    return Done(f"User {user.name} {'activated' if active else 'deactivated'}.")
+    return Done(f"User {user.name} {'activated' if active else 'deactivated'}.{withdrawn}")
 
 
 def _checked(**given: str) -> dict[str, str] | Denied:
@@ -332,9 +334,10 @@ def _withdraw(acting: Acting, user: models.User, changed: dict[str, str]) -> str
     refresh_few_codes(user.id)
     because = "Your second factor was removed with its address or number. Sign in again."
     end_other_sessions(acting, user.id, because)
+    certificates = withdraw_by(acting, user, "a second factor was removed with its address or number")
     listed = " and ".join(Method(factor.kind).label for factor in gone)
     again = "" if left else "; two-factor authentication must be set up again"
-    return f" Codes by {listed} were withdrawn{again}."
+    return f" Codes by {listed} were withdrawn{again}.{certificates}"
 
 
 def _shared_phone(acting: Acting, user_id: int, fields: dict[str, str]) -> str:
