@@ -16,6 +16,7 @@ from support.installed_program import Clinic
 from support.pam import require_module
 from support.radius import ACCEPT, HOST, REJECT, radclient
 from support.ssh_users import OPERATOR, SECRET, enrol_with_app
+from support.sshd import require_sshd
 
 from data.operations.users.lifecycle import NewUser, create_user
 from data.storage.home import Home
@@ -92,20 +93,17 @@ class Sshd:
 
 
 @pytest.fixture
-def sshd_program(tmp_path: Path, require_program) -> Iterator[Path]:
+def sshd_program(tmp_path: Path) -> Iterator[Path]:
     """An sshd that asks PAM for a service of its own: it takes the name that it is started by.
 
     PAM finds a service's rules in /etc/pam.d only. Those of this one are removed with it.
     """
     require_module("pam_radius_auth.so", "libpam-radius-auth")
     program = tmp_path / f"twofold-test-{os.getpid()}"
-    program.symlink_to(require_program("sshd"))
+    program.symlink_to(require_sshd())
     if os.geteuid() != 0:
         pytest.skip("only root's sshd asks PAM")
     rules = Path("/etc/pam.d") / program.name
-    separation = Path("/run/sshd")
-    made = not separation.exists()
-    separation.mkdir(mode=0o755, exist_ok=True)
     try:
         (question,) = re.findall(r"^auth .*skip_passwd.*$", MANUAL.read_text(), re.MULTILINE)
         question = question.replace("/etc/twofold-radius", str(tmp_path / "twofold-radius"))
@@ -113,8 +111,6 @@ def sshd_program(tmp_path: Path, require_program) -> Iterator[Path]:
         yield program
     finally:
         rules.unlink(missing_ok=True)
-        if made:
-            separation.rmdir()
 
 
 @pytest.mark.feature("radius-sshd")
