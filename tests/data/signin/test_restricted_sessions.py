@@ -9,7 +9,7 @@ from support.operations import OF_THE_OPERATOR, every_operation
 from data.operations.actors import Member, Operator
 from data.operations.applications import registry
 from data.operations.audit import archiving, chain, trail, verification
-from data.operations.certificates import authorities, issuing
+from data.operations.certificates import authorities, issuing, listing
 from data.operations.maintenance import accounts, kept_counts, master_key
 from data.operations.policy import (
     auditor_report,
@@ -106,6 +106,9 @@ OPERATIONS = {
     "show_authorities": lambda world, me: world.run(authorities.show_authorities, me),
     "rotate_authority": lambda world, me: world.run(authorities.rotate_authority, me, "SHA256:x"),
     "issue_certificate": lambda world, me: world.run(issuing.issue_certificate, me, KEY),
+    "own_certificates": lambda world, me: world.run(listing.own_certificates, me),
+    "list_certificates": lambda world, me: world.run(listing.list_certificates, me),
+    "withdraw_certificate": lambda world, me: world.run(listing.withdraw_certificate, me, 1),
     "begin_message": lambda world, me: world.run(inbound_sms.begin_message, me),
     "look_for_message": lambda world, me: world.run(inbound_sms.look_for_message, me, awaited(me)),
     "confirm_message": lambda world, me: world.run(inbound_sms.confirm_message, me, awaited(me)),
@@ -511,6 +514,9 @@ WITHOUT_PROOF = {
     "move_user",
     "end_session_of",
     "end_my_sessions",
+    "own_certificates",
+    "list_certificates",
+    "withdraw_certificate",  # It takes away, and gives nothing.
     "choose_theme",
     "choose_plain_mode",
     "forget_addresses",

@@ -1,0 +1,89 @@
+"""Certificates are listed for their users and administrators, and single ones are withdrawn."""
+
+import pytest
+from support.database import OPERATOR, SYSTEM
+
+from data.operations.actors import Member, Operator
+from data.operations.certificates import issuing, listing
+from data.operations.certificates.listing import State
+from data.operations.maintenance import accounts
+from data.operations.results import Denied
+from data.operations.users.lifecycle import NewUser
+from data.rules.domain_types import Role
+from data.rules.permissions import Action
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA x"
+
+
+@pytest.fixture
+def people(world, authority):
+    """Sign in a system administrator, support and two users with fresh codes; return who acts, by name."""
+    roles = {"anna": (), "ben": (), "carl": (Role.SUPPORT,), "dora": (SYSTEM,)}
+    for name, held in roles.items():
+        world.user(name, *held)
+        world.enrol(name)
+    world.clock.forward(minutes=10)
+    return {
+        name: Member(world.submit(world.attempt(name), world.live_code(name)).session.id) for name in roles
+    }
+
+
+def serials(page):
+    return [row.serial for row in page.rows]
+
+
+@pytest.mark.feature("certificates-listed")
+def test_who_sees_which(world, people):
+    """Users see their own, administrators the account's; pages are in the order of their ends."""
+    made = []
+    for name in ("anna", "ben", "anna"):
+        made.append(world.run(issuing.issue_certificate, people[name], KEY).serial)
+        world.clock.forward(seconds=1)
+    newest = made[::-1]
+    own = world.run(listing.own_certificates, people["anna"])
+    assert ([row.serial for row in own.rows], own.refusal) == ([newest[0], newest[2]], "")
+    assert serials(world.run(listing.list_certificates, people["anna"])) == [newest[0], newest[2]]
+    refused = world.run(listing.list_certificates, people["anna"], user="ben")
+    assert refused == Denied(Action.SEE_PEOPLE.who_can)
+    for actor in (people["carl"], people["dora"], OPERATOR):
+        first = world.run(listing.list_certificates, actor, limit=2)
+        rest = world.run(listing.list_certificates, actor, limit=2, before=first.rows[-1])
+        assert (serials(first) + serials(rest), first.more, rest.more) == (newest, True, False)
+        assert serials(world.run(listing.list_certificates, actor, user="BEN")) == [newest[1]]
+        assert world.run(listing.list_certificates, actor, user="x") == Denied("The user was not found.")
+    row = first.rows[0]
+    assert (row.user, row.principals, row.key_id) == ("anna", ("anna",), f"Clinic/anna#{row.serial}")
+    world.run(accounts.add_account, OPERATOR, "Other", "Main", NewUser("chief", "chief@other.example"))
+    other = Operator("root", "Other")
+    assert world.run(listing.list_certificates, other).rows == ()
+    assert isinstance(world.run(listing.withdraw_certificate, other, row.serial), Denied)
+
+
+@pytest.mark.feature("certificates-listed")
+def test_who_withdraws_which(world, people):
+    """One's own, or as a system administrator any; what is not seen is not found."""
+    mine, other, third = (
+        world.run(issuing.issue_certificate, people[name], KEY).serial for name in ("anna", "ben", "ben")
+    )
+    unseen = world.run(listing.withdraw_certificate, people["anna"], other)
+    assert unseen == world.run(listing.withdraw_certificate, people["anna"], 1)
+    assert world.run(listing.withdraw_certificate, people["carl"], other) == Denied(
+        Action.MANAGE_PEOPLE.who_can
+    )
+    done = world.run(listing.withdraw_certificate, people["anna"], mine)
+    assert done.message == f"Certificate {mine} of anna withdrawn."
+    assert isinstance(world.run(listing.withdraw_certificate, people["anna"], mine), Denied)
+    world.run(listing.withdraw_certificate, people["dora"], other)
+    assert world.run(listing.own_certificates, people["anna"]).rows == ()
+    assert serials(world.run(listing.list_certificates, people["ben"])) == [third]
+    world.clock.forward(hours=8)
+    assert world.run(listing.list_certificates, OPERATOR).rows == ()
+    states = {
+        row.serial: (row.state, row.withdrawn_because)
+        for row in world.run(listing.list_certificates, OPERATOR, ended=True).rows
+    }
+    # What has ended matters more than that it was withdrawn.
+    assert {state for state, _ in states.values()} == {State.ENDED}
+    assert states[mine][1] == "Its user withdrew it."
+    assert states[other][1] == "An administrator withdrew it."
+    assert len(states) == 3
