@@ -30,6 +30,7 @@ from data.rules.invitations import SshAddress
 from data.rules.policy import LONGEST_SESSION
 from data.rules.principals import ALWAYS_RESERVED
 from data.rules.sent_codes import PER_DAY
+from data.rules.source_addresses import Network
 from data.storage import models
 from data.storage.database import Database
 from data.storage.password_hashing import RECOVERY_COST, CostsInUse, HashCost, Hasher
@@ -100,9 +101,10 @@ class Services:
 
     `sends` names the methods that have a carrier in the settings, and `sms_number` is the number that
     receives text messages for this installation, if it has one. `ssh` is where people sign in, if the
-    settings say. `reserved_principals` are those that the operator alone gives, in lower case. `home` is the
-    folder that holds the state. `chain` is the chain of audit rows that this process writes: each process
-    has its own, so that processes do not wait for each other.
+    settings say. `forwarding` are the networks that targets of members lead into. `reserved_principals` are
+    those that the operator alone gives, in lower case. `home` is the folder that holds the state. `chain` is
+    the chain of audit rows that this process writes: each process has its own, so that processes do not wait
+    for each other.
     """
 
     clock: Clock
@@ -112,6 +114,7 @@ class Services:
     sends: frozenset[Method] = frozenset()
     sms_number: str | None = None
     ssh: SshAddress | None = None
+    forwarding: tuple[Network, ...] = ()
     codes_per_day: int = PER_DAY
     longest_session: timedelta = LONGEST_SESSION
     reserved_principals: frozenset[str] = ALWAYS_RESERVED

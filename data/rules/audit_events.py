@@ -98,6 +98,10 @@ class Event(StrEnum):
     PRINCIPAL_REMOVED = "principal.removed"
     PRACTICE_PRINCIPAL_ADDED = "practice.principal_added"
     PRACTICE_PRINCIPAL_REMOVED = "practice.principal_removed"
+    TARGET_ADDED = "target.added"
+    TARGET_REMOVED = "target.removed"
+    JUMP_OPENED = "jump.opened"
+    JUMP_CLOSED = "jump.closed"
     MESSAGE_RECEIVED = "message.received"
     MESSAGE_REFUSED = "message.refused"
 
@@ -204,6 +208,12 @@ _SENTENCES: dict[Event, str] = {
     Event.PRINCIPAL_REMOVED: "Principal {principal} removed",
     Event.PRACTICE_PRINCIPAL_ADDED: "Principal {principal} added to practice {name}",
     Event.PRACTICE_PRINCIPAL_REMOVED: "Principal {principal} removed from practice {name}",
+    Event.TARGET_ADDED: "Target {name} added: {host}, port {port}, for {whom}",
+    Event.TARGET_REMOVED: "Target {name} removed",
+    Event.JUMP_OPENED: "Jump to {target} opened: {address}, port {port}",
+    Event.JUMP_CLOSED: (
+        "Jump to {target} closed after {seconds:second}, {sent:byte} sent, {received:byte} received: {reason}"
+    ),
     Event.MESSAGE_RECEIVED: "Authorisation code received by text message from {sender}",
     Event.MESSAGE_REFUSED: "Authorisation code received from a sender that is not a phone number",
 }

@@ -34,6 +34,7 @@ class Action(_Permission):
     END_SESSIONS = "end other users' sessions", frozenset({SYSTEM})
     REQUIRE_TWO_FACTOR = "require two-factor authentication", frozenset({SYSTEM, SECURITY})
     SEE_APPLICATIONS = "see the applications", frozenset({SUPPORT, SYSTEM, SECURITY})
+    SEE_TARGETS = "see the targets", frozenset({SYSTEM, SECURITY})
     TEST_DELIVERY = "send test messages", frozenset({SYSTEM, SECURITY})
 
 
@@ -53,6 +54,7 @@ class SensitiveAction(_Permission):
     MAKE_TEMPORARY_CODE = "make temporary codes", frozenset({SYSTEM})
     SET_POLICY = "turn two-factor authentication on or change its mode", frozenset({SECURITY})
     MANAGE_APPLICATIONS = "manage applications", frozenset({SECURITY})
+    MANAGE_TARGETS = "manage targets", frozenset({SECURITY})
     TURN_OFF = "turn two-factor authentication off", frozenset({SYSTEM, SECURITY})
 
 

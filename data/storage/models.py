@@ -846,6 +846,65 @@ class Certificate(_Table):
         indexes = ((("user", "until"), False), (("until",), False))
 
 
+class Target(_Table):
+    """A host and port that users of an account may reach through the server.
+
+    `host` is a name or an address in its shortest form. `everyone` says that all users of the account may,
+    otherwise those whom a `TargetGrant` names: a grant that goes with its practice or user opens the target
+    to nobody else. `by_operator` says that the operator added it, which frees its addresses of bounds (see
+    `data.rules.target_addresses`).
+    """
+
+    account_id: int
+
+    id = AutoField()
+    account = ForeignKeyField(Account, on_delete="RESTRICT", index=False)
+    name = CharField(max_length=32)
+    host = CharField(max_length=253)
+    port = IntegerField()
+    by_operator = BooleanField()
+    everyone = BooleanField()
+    created_at = moment_field()
+
+    class Meta:
+        indexes = ((("account", "name"), True), (("account", "host"), False))
+
+
+class TargetGrant(_Table):
+    """Who may reach a target: the users of a practice, the holders of a role, or one user."""
+
+    target_id: int
+    practice_id: int | None
+    user_id: int | None
+
+    id = AutoField()
+    target = ForeignKeyField(Target, on_delete="CASCADE")
+    practice = ForeignKeyField(Practice, null=True, on_delete="CASCADE")
+    user = ForeignKeyField(User, null=True, on_delete="CASCADE")
+    role = CharField(max_length=20, null=True)
+
+
+class Jump(_Table):
+    """An open channel of a session to a target, with the address that was dialled.
+
+    `sent` counts bytes from the client, `received` those from the target. `target` is null once the target
+    was removed, and `name` stays.
+    """
+
+    session_id: int
+    target_id: int | None
+
+    id = AutoField()
+    session = ForeignKeyField(Session, on_delete="CASCADE")
+    target = ForeignKeyField(Target, null=True, on_delete="SET NULL")
+    name = CharField(max_length=32)
+    address = CharField(max_length=64)
+    port = IntegerField()
+    opened_at = moment_field()
+    sent = BigIntegerField(default=0)
+    received = BigIntegerField(default=0)
+
+
 class UserWord(_Table):
     """A word that a user is found by, as bytes, so that every database orders it the same way."""
 
@@ -912,6 +971,9 @@ TABLES: tuple[type[Any], ...] = (
     UserPrincipal,
     PracticePrincipal,
     Certificate,
+    Target,
+    TargetGrant,
+    Jump,
     UserWord,
     PracticeWord,
 )

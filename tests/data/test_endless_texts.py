@@ -23,6 +23,7 @@ from data.operations.audit.verification import Plan, Position, Stretch
 from data.operations.policy import policy_settings
 from data.operations.signin import first_factor, inbound_sms, second_factor
 from data.operations.signin.enrolment import PendingApp, PendingDestination, PendingMessage
+from data.operations.targets.jumps import JumpTarget
 from data.operations.users.bulk_actions import Bulk
 from data.operations.users.lifecycle import NewUser, UserChanges
 from data.operations.users.user_search import UserQuery
@@ -32,6 +33,7 @@ from data.rules.audit_chain import Head
 from data.rules.domain_types import Application, Method, Mode, Role
 from data.rules.permissions import Action
 from data.rules.source_addresses import Origin
+from data.rules.targets import NewTarget
 
 SIZE = 1_000_000
 _shuffled = random.Random(7)
@@ -93,7 +95,7 @@ class Call:
 
 GIVEN = {"name": "bob", "names": ["bob"], "practice": "Main", "new_name": "South"}
 """What stands in the other places, by the name of the parameter."""
-TYPED = (NewUser, UserChanges, UserQuery, Filter)
+TYPED = (NewUser, UserChanges, UserQuery, Filter, NewTarget)
 """What is filled with texts from outside, and is not looked at before."""
 NO_TEXT = {"password_hash", "former", "new"}
 """Texts that this program makes."""
@@ -125,6 +127,8 @@ def sample(hint: Any, name: str) -> Any:
         UserChanges | None: None,
         UserQuery: UserQuery(),
         Filter: Filter(),
+        NewTarget: NewTarget("db1", "10.0.0.5"),
+        JumpTarget: JumpTarget(1, "db1", "10.0.0.5", 22, by_operator=False),
         PendingApp: PendingApp(1, START, None, "Clinic", "", "A" * 32, ""),
         PendingDestination: PendingDestination(1, START, None, Method.EMAIL, "", "anna@clinic.example"),
         PendingMessage: PendingMessage(1, START, None, "+49301234567", "471108152342"),

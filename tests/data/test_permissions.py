@@ -23,6 +23,7 @@ from data.operations.policy import (
 )
 from data.operations.results import Denied, Done, SessionOver
 from data.operations.signin import sessions
+from data.operations.targets import registry as targets
 from data.operations.users import (
     bulk_actions,
     credentials,
@@ -49,11 +50,13 @@ from data.rules.domain_types import Method, Mode, PolicyNotice, Role
 from data.rules.google_authenticator_file import AuthenticatorFile
 from data.rules.permissions import UserAct
 from data.rules.sent_codes import Envelope
+from data.rules.targets import NewTarget
 from data.storage import models
 from data.storage.vault import Vault, check_value_of
 
 AUTHENTICATOR = AuthenticatorFile(bytes(20), (), -1)
 VPN = NewApplication("vpn", Protocol.RADIUS, Asks.CODE)
+WEB1 = NewTarget("web1", "web1.clinic.example")
 PORTAL = NewApplication("portal", Protocol.HTTP, Asks.PASSWORD_THEN_CODE)
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f anna"
@@ -156,6 +159,10 @@ ACTS = {
         {SECURITY},
         lambda world, me: world.run(registry.remove_application, me, "vpn"),
     ),
+    "see the targets": ({SYSTEM, SECURITY}, lambda world, me: world.run(targets.list_targets, me)),
+    "see a target": ({SYSTEM, SECURITY}, lambda world, me: world.run(targets.show_target, me, "db1")),
+    "add a target": ({SECURITY}, lambda world, me: world.run(targets.add_target, me, WEB1)),
+    "remove a target": ({SECURITY}, lambda world, me: world.run(targets.remove_target, me, "db1")),
     "report who has no second factor": (
         {SUPPORT, SYSTEM, SECURITY},
         lambda world, me: world.run(auditor_report.list_unprotected, me),
@@ -417,6 +424,7 @@ def people_there(world: World) -> World:
     models.Application.update(suspended_at=world.clock.now).where(
         models.Application.name == "suspended"
     ).execute()
+    world.run(targets.add_target, OPERATOR, replace(WEB1, name="db1"))
     world.user("helper", SUPPORT)
     world.user("system", SYSTEM)
     world.user("security", SECURITY)

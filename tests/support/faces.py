@@ -23,6 +23,7 @@ from data.operations.policy import (
     policy_settings,
 )
 from data.operations.signin import enrolment, recovery_codes, remembered_addresses, sessions
+from data.operations.targets import registry as targets
 from data.operations.users import (
     bulk_actions,
     credentials,
@@ -43,6 +44,7 @@ from data.operations.users.user_search import UserQuery
 from data.rules import public_keys, users_csv
 from data.rules.applications import Asks, NewApplication, Protocol
 from data.rules.domain_types import Method, Mode, PolicyNotice, Role, ThemeChoice
+from data.rules.targets import NewTarget
 from data.storage import models
 from tui.keys import Act
 
@@ -169,6 +171,8 @@ READING = (
         on(registry.list_applications)),
     Face("Applications", "Open", "application show", "portal --json", SEERS,
         on(registry.show_application, "portal")),
+    Face("Targets", "Targets", "target list", "--json", EITHER, on(targets.list_targets)),
+    Face("Targets", "Open", "target show", "db1 --json", EITHER, on(targets.show_target, "db1")),
     Face("Activity", "Activity", "audit list", "--json", SEERS, on(trail.list_entries, trail.Filter())),
     Face("", "", "audit export", "", SEERS, on(trail.export_entries, trail.Filter())),
     Face("", "", "audit head", "", SEERS, on(chain.heads)),
@@ -273,6 +277,9 @@ _ON_ACCOUNT = (
         on(registry.enable_application, "vpn")),
     Face("Applications", "Remove", "application remove", "vpn --yes", SECURITY_ONLY,
         on(registry.remove_application, "vpn")),
+    Face("Targets", "New", "target add", "web1 --host web1.clinic.example --user ben", SECURITY_ONLY,
+        on(targets.add_target, NewTarget("web1", "web1.clinic.example", users=("ben",)))),
+    Face("Targets", "Remove", "target remove", "db1 --yes", SECURITY_ONLY, on(targets.remove_target, "db1")),
     Face("Security", "Test", "delivery test", "--sms '+49 30 1234567'", EITHER,
         on(delivery_tests.prepare_test, Method.SMS, "+49 30 1234567")),
     Face("Security", "Deadline", "policy set --from", "2026-05-01 --mode required --reason phones --yes",
@@ -324,6 +331,7 @@ READING_OWN = (
     own("My profile", "me", "--json", on(user_summaries.my_profile)),
     own("", "me key list", "--json", on(user_summaries.my_profile)),
     own("", "me sessions", "--json", on(user_summaries.my_profile)),
+    own("", "me targets", "--json", on(targets.my_targets)),
 )
 _ON_OWN = (
     own("Set up 2FA", "me enrol", "", wizard, "{first code}\ny\n", by=("kim",)),
@@ -388,6 +396,8 @@ PARTS = {
     "issue_certificate": "my_profile",
 }
 """What is a part of an act, or another way to read the same, with the operation of that act."""
+BY_SSH = {"open_jump"}
+"""What `ssh -J` does: it is neither a command nor an act of the app."""
 INTO_A_FILE = {"check_written", "write_password", "store_written"}
 """What is only done on the host, because it writes a file there; the app does not have it."""
 WITHOUT_COMMAND = {
@@ -428,6 +438,7 @@ def build(world: World) -> dict[str, Member]:
         asked = NewApplication(application, Protocol.HTTP, Asks.CODE)
         world.run(registry.add_application, OPERATOR, asked)
     world.run(registry.disable_application, OPERATOR, "vpn")
+    world.run(targets.add_target, OPERATOR, NewTarget("db1", "db1.clinic.example"))
     models.Account.update(remember_days=3).execute()
     for address in ("192.0.2.9", "192.0.2.10"):
         models.RememberedAddress.create(

@@ -13,7 +13,7 @@ from data.delivery.carriers import Carriers, Command, Smtp
 from data.rules.invitations import is_reachable, parse_address
 from data.rules.principals import RULE, read_principal, reserved_names
 from data.rules.safe_text import safe
-from data.rules.source_addresses import parse_network
+from data.rules.source_addresses import Network, parse_network
 from data.rules.totp import ISSUER_LIMIT
 from data.rules.user_fields import fold_email, fold_phone
 from data.storage.files import first_line, read_plain
@@ -50,6 +50,7 @@ class Settings:
     codes_per_day: int
     longest_session: timedelta
     reserved_principals: frozenset[str]
+    forwarding: tuple[Network, ...]
 
 
 def template(**given: str) -> str:
@@ -263,11 +264,15 @@ class _Values:
         listen = self.listen("http", 8443)
         files = [self.text("http", key) for key in ("certificate", "key")]
         certificate, key = (self._path.parent / file if file else None for file in files)
-        proxies = [parse_network(name) for name in self.texts("http", "proxies")]
-        known = tuple(network for network in proxies if network is not None)
-        if len(known) < len(proxies):
-            raise self._fault('proxies in [http] must be addresses or networks, such as "10.0.0.0/24".')
-        return HttpSettings(*listen, certificate, key, known)
+        return HttpSettings(*listen, certificate, key, self.networks("http", "proxies"))
+
+    def networks(self, section: str, key: str) -> tuple[Network, ...]:
+        """Return a list of networks."""
+        networks = [parse_network(name) for name in self.texts(section, key)]
+        known = tuple(network for network in networks if network is not None)
+        if len(known) < len(networks):
+            raise self._fault(f'{key} in [{section}] must be addresses or networks, such as "10.0.0.0/24".')
+        return known
 
     def reserved_principals(self) -> frozenset[str]:
         """Return the principals that only the operator gives."""
@@ -325,4 +330,5 @@ def _settings(values: _Values) -> Settings:
         codes_per_day=values.count("sending", "codes_per_day"),
         longest_session=timedelta(hours=values.number("limits", "session_hours")),
         reserved_principals=values.reserved_principals(),
+        forwarding=values.networks("forwarding", "networks"),
     )

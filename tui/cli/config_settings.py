@@ -184,6 +184,13 @@ SETTINGS: tuple[Setting, ...] = (
         "# for none.",
     ),
     Setting(
+        "forwarding",
+        "networks",
+        (),
+        "Addresses or networks that targets of `ssh -J` may be in unless the operator added them on the\n"
+        '# host, such as ["10.1.0.0/16"]. Empty by default: then only those of the operator work.',
+    ),
+    Setting(
         "metrics",
         "port",
         0,

@@ -36,6 +36,7 @@ COMMANDS = {
         "tui.cli.commands.application:application",
         "Manage the applications that ask for codes.",
     ),
+    "target": ("tui.cli.commands.target:target", "Manage the hosts that people reach with ssh -J."),
     "policy": ("tui.cli.commands.policy:policy", "Show and change the account's policy."),
     "audit": ("tui.cli.commands.audit:audit", "Read and verify the audit log."),
     "overview": (

@@ -268,6 +268,7 @@ def services(home: Home, settings: Settings, chain: str = _CHAIN) -> Services:
         sends=settings.carriers.methods,
         sms_number=settings.sms_number,
         ssh=_ssh_address(home, settings),
+        forwarding=settings.forwarding,
         codes_per_day=settings.codes_per_day,
         longest_session=settings.longest_session,
         reserved_principals=settings.reserved_principals,

@@ -29,6 +29,8 @@ from data.operations.signin import (
     remembered_addresses,
     sessions,
 )
+from data.operations.targets import jumps
+from data.operations.targets import registry as targets
 from data.operations.users import (
     bulk_actions,
     credentials,
@@ -50,6 +52,7 @@ from data.operations.users.user_search import UserQuery
 from data.rules.applications import Asks, NewApplication, Protocol
 from data.rules.domain_types import Method, Mode, PolicyNotice, ThemeChoice
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
+from data.rules.targets import NewTarget
 from data.rules.users_csv import PersonRow
 from data.storage import models
 
@@ -58,6 +61,8 @@ ONE_MORE = PersonRow(2, "more", "more@clinic.example", "", None, "", required=Fa
 NEW_PASSWORD = "a wholly new password"
 BOTH_METHODS = frozenset({Method.APP, Method.EMAIL})
 VPN = NewApplication("vpn", Protocol.RADIUS, Asks.CODE)
+DB1 = NewTarget("db1", "10.0.0.5")
+TO_DB1 = jumps.JumpTarget(1, "db1", "10.0.0.5", 22, by_operator=False)
 NEW = lifecycle.NewUser("new", "new@clinic.example")
 
 
@@ -109,6 +114,12 @@ OPERATIONS = {
     "own_certificates": lambda world, me: world.run(listing.own_certificates, me),
     "list_certificates": lambda world, me: world.run(listing.list_certificates, me),
     "withdraw_certificate": lambda world, me: world.run(listing.withdraw_certificate, me, 1),
+    "list_targets": lambda world, me: world.run(targets.list_targets, me),
+    "show_target": lambda world, me: world.run(targets.show_target, me, "db1"),
+    "add_target": lambda world, me: world.run(targets.add_target, me, DB1),
+    "remove_target": lambda world, me: world.run(targets.remove_target, me, "db1"),
+    "my_targets": lambda world, me: world.run(targets.my_targets, me),
+    "open_jump": lambda world, me: world.run(jumps.open_jump, me, TO_DB1, "10.0.0.5"),
     "begin_message": lambda world, me: world.run(inbound_sms.begin_message, me),
     "look_for_message": lambda world, me: world.run(inbound_sms.look_for_message, me, awaited(me)),
     "confirm_message": lambda world, me: world.run(inbound_sms.confirm_message, me, awaited(me)),
@@ -476,6 +487,10 @@ WITHOUT_PROOF = {
     "list_entries",
     "list_applications",
     "show_application",
+    "list_targets",
+    "show_target",
+    "my_targets",
+    "open_jump",  # What `ssh -J` does all day.
     "list_users",
     "user_detail",
     "export_people",

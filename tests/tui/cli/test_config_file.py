@@ -65,6 +65,14 @@ def test_reserved_principals(file):
     assert config_file.load(file).reserved_principals == {"root", "deploy", "postgres"}
 
 
+@pytest.mark.feature("targets-addresses")
+def test_networks_of_targets(file):
+    """None by default."""
+    assert config_file.load(file).forwarding == ()
+    file.write_text('[forwarding]\nnetworks = ["10.0.0.0/8", "2001:db8::5"]\n')
+    assert [str(each) for each in config_file.load(file).forwarding] == ["10.0.0.0/8", "2001:db8::5/128"]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -84,6 +92,7 @@ def test_reserved_principals(file):
         ("[http]\nlisten = '8443'", 'an address and a port, such as "127.0.0.1:8443"'),
         ("[http]\nproxies = ['10.0.0.1/24']", 'addresses or networks, such as "10.0.0.0/24"'),
         ("[certificates]\nreserved = ['web*']", "must be a list of principals"),
+        ("[forwarding]\nnetworks = ['db1']", "networks in [forwarding] must be addresses or networks"),
         ("[enrolment]\nissuer = 'a name that is too long'", "12 characters"),
         ("[enrolment]\nissuer = 'a:b'", "no colon"),
         ("[limits]\nwrong_answers = 0", "between 1"),

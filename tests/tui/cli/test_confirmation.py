@@ -25,7 +25,7 @@ READING = {
     *(("account", "list"), ("account", "show"), ("practice", "list"), ("session", "list")),
     *(("policy", "show"), ("policy", "checklist"), ("clock", "show"), ("doctor",), ("hostkey",)),
     *(("audit", "list"), ("audit", "export"), ("audit", "head"), ("audit", "verify")),
-    *(("application", "list"), ("application", "show")),
+    *(("application", "list"), ("application", "show"), ("target", "list"), ("target", "show")),
     *(("overview",), ("report",), ("delivery", "show")),
     *(("print-unit",), ("print-containerfile",), ("completion",), ("help",)),
 }
@@ -37,6 +37,7 @@ ASKING = {
     ("application", "rotate"): ("vpn",),
     ("application", "disable"): ("vpn",),
     ("application", "remove"): ("vpn",),
+    ("target", "remove"): ("db1",),
     ("user", "disable-2fa"): ("ben",),
     ("user", "clear-2fa"): ("ben",),
     ("user", "deactivate"): ("ben",),
@@ -89,6 +90,7 @@ def make_ready(clinic, home):
     assert clinic("user", "add", "ben", "--email", "ben@clinic.example", "--require-2fa").status == 0
     assert clinic("user", "add", "kim", "--email", "kim@clinic.example").status == 0
     assert clinic("application", "add", "vpn", "--http", "--asks", "code").status == 0
+    assert clinic("target", "add", "db1", "--host", "10.0.0.5").status == 0
     with Home(home).serving():  # Which names the node, as each of them that must be alone does.
         pass
     (home.parent / "people.csv").write_text("name,email\neve,eve@clinic.example\n")

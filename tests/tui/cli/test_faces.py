@@ -20,6 +20,7 @@ import pytest
 from support.command_tree import commands
 from support.database import OPERATOR, World, totp
 from support.faces import (
+    BY_SSH,
     EVERYONE,
     FACES,
     INTO_A_FILE,
@@ -60,7 +61,7 @@ CARRIERS = Carriers(command=Command(("true",)))
 """A gateway that takes every text message."""
 HOST = LazyGroup("twofold", places={name: place for name, (place, _) in COMMANDS.items()})
 """The host's commands, given an installation that is open already."""
-MASKED = re.compile(r"hash|sealed|^actor$|^application$|^address$|try_at|tries")
+MASKED = re.compile(r"hash|sealed|^actor$|^application$|^address$|^by_operator$|try_at|tries")
 """Columns that differ each time, being salted, or say who acts from where, or what is sent by when."""
 MEMBERS = MemberCommands(None, CARRIERS)  # type: ignore[arg-type]
 """The commands of members, whose tree is made once."""
@@ -224,7 +225,7 @@ def test_same_outcome_and_audit_row(clinic, face):
         before = clinic.effect()
         for name in set(face.by) - face.who:
             # Some commands first look at what they would change, as the app does.
-            looking = (Action.SEE_PEOPLE.who_can, Action.SEE_APPLICATIONS.who_can)
+            looking = {Action.SEE_PEOPLE.who_can, Action.SEE_APPLICATIONS.who_can, Action.SEE_TARGETS.who_can}
             words = refusal(in_app(world, clinic.members[name], face))
             ended = over_ssh(world, clinic.members[name], words_of(face), typed(world, face))
             assert (ended.status, ended.out) == (1, ""), name
@@ -284,7 +285,7 @@ def test_every_operation_has_a_command():
     """An operation is an act's, a part of one that is, or the operator's alone."""
     faced = {name for face in FACES for name in operations_of(face)}
     assert not faced & (OF_THE_OPERATOR | PARTS.keys())
-    assert every_operation() == faced | OF_THE_OPERATOR | PARTS.keys() | INTO_A_FILE
+    assert every_operation() == faced | OF_THE_OPERATOR | PARTS.keys() | INTO_A_FILE | BY_SSH
     assert set(PARTS.values()) <= faced
 
 

@@ -32,6 +32,7 @@ _COMMANDS = {
     "plain-mode": "tui.cli.commands.me_changes:plain_mode",
     "replace-phone": "tui.cli.commands.me_enrol:replace_phone",
     "sessions": "tui.cli.commands.me_sessions:sessions_",
+    "targets": "tui.cli.commands.me_targets:targets",
     "theme": "tui.cli.commands.me_changes:theme",
     "turn-off": "tui.cli.commands.me_factors:turn_off",
 }

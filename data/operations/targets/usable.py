@@ -1,0 +1,29 @@
+"""Which targets a user may reach, and whether they may reach any in the session that they act in."""
+
+from typing import Any
+
+from peewee import fn
+
+from data.operations.actors import ActingUser
+from data.rules.targets import why_no_jump
+from data.storage import models
+
+
+def usable_targets(me: ActingUser) -> Any:
+    """Select the targets of a user by name: those for everyone, their practice, a role of theirs, or them."""
+    target, grant = models.Target, models.TargetGrant
+    to_me = (
+        (grant.practice == me.user.practice_id)
+        | (grant.user == me.user.id)
+        | grant.role.in_([role.value for role in me.roles])
+    )
+    granted = fn.EXISTS(grant.select(1).where((grant.target == target.id) & to_me))
+    mine = (target.account == me.account_id) & (target.everyone | granted)
+    return target.select().where(mine).order_by(target.name)
+
+
+def why_not_jump(me: ActingUser) -> str | None:
+    """Return why a user may not jump in the session that they act in; None if they may."""
+    ssh = me.tx.services.ssh
+    sign_in = ssh.command(me.user.name) if ssh else "sign in over SSH, without -J."
+    return why_no_jump(me.policy, me.facts, me.step, restricted=me.session.restricted, sign_in=sign_in)

@@ -1,0 +1,28 @@
+"""Targets in words: what one is, and the question before it is removed."""
+
+from data.operations.targets.registry import TargetRow, whom_in_words
+from data.rules.targets import place_in_words
+from data.wording.words import Question, moment
+
+NONE_OF_YOURS = "You have no targets. Security administrators add them."
+
+
+def facts(row: TargetRow) -> list[tuple[str, str]]:
+    """Return what a target is, as labels and values."""
+    return [
+        ("Name", row.name),
+        ("Leads to", place_in_words(row.host, row.port)),
+        ("For", whom_in_words(row)),
+        ("Added", f"{moment(row.created_at)}{' by the operator' if row.by_operator else ''}"),
+        *([("Unreachable", row.why_unreachable)] if row.why_unreachable else []),
+    ]
+
+
+def remove(row: TargetRow) -> Question:
+    """Describe removing a target."""
+    return Question(
+        f"Remove {row.name}?",
+        f"No one can reach {place_in_words(row.host, row.port)} as {row.name} any more, and open connections "
+        "to it are closed within five seconds.",
+        "Remove",
+    )
