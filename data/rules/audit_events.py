@@ -73,6 +73,8 @@ class Event(StrEnum):
     ADDRESS_REMEMBERED = "address.remembered"
     ADDRESSES_FORGOTTEN = "address.forgotten"
     WITHDRAWN = "two_factor.withdrawn"
+    CERTIFICATE_HOURS_CHANGED = "policy.certificate_hours_changed"
+    CERTIFICATE_EXTENSIONS_CHANGED = "policy.certificate_extensions_changed"
     METHODS_CHANGED = "policy.methods_changed"
     NOTICES_CHANGED = "policy.notices_changed"
     CODE_SENT = "code.sent"
@@ -183,6 +185,8 @@ _SENTENCES: dict[Event, str] = {
     Event.ADDRESS_REMEMBERED: "Address remembered until {until}",
     Event.ADDRESSES_FORGOTTEN: "Remembered addresses forgotten: {count}",
     Event.WITHDRAWN: "Codes by {method} withdrawn: the destination was changed",
+    Event.CERTIFICATE_HOURS_CHANGED: "Certificates valid for {after:hour}, previously {before}",
+    Event.CERTIFICATE_EXTENSIONS_CHANGED: "Certificates permit {after}, previously {before}",
     Event.METHODS_CHANGED: "Methods changed from {before} to {after}",
     Event.NOTICES_CHANGED: "E-mail about {what}: {after}",
     Event.CODE_SENT: "Code sent by {method} to {to}",

@@ -65,6 +65,11 @@ def judge(
     return MayHave(timedelta(hours=hours))
 
 
+def hours_in_words(hours: int) -> str:
+    """Say what a policy on the life of certificates means."""
+    return f"certificates for {hours} hour{'' if hours == 1 else 's'}" if hours else "no certificates"
+
+
 def why_too_many(live: int) -> str | None:
     """Return why a user who has this many certificates that have not ended cannot have another, or None."""
     if live < MOST_LIVE:

@@ -6,6 +6,7 @@ A certificate repeats the fields of the key's own wire form, so it fits every ke
 import base64
 import struct
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -19,8 +20,8 @@ Sign = Callable[[bytes], bytes]
 SIGNED_BY: Final = "ssh-ed25519"
 """The key type of authorities."""
 SERIAL_BITS: Final = 63
-STARTS_BACK: Final = timedelta(minutes=5)
-"""How long before it was issued a certificate is valid: the clocks of hosts differ."""
+CLOCKS_DIFFER: Final = timedelta(minutes=5)
+"""A certificate is valid from this long before it was issued: the clocks of hosts differ."""
 _USER: Final = 1
 """SSH_CERT_TYPE_USER."""
 _VERSION: Final = "-cert-v01"
@@ -50,6 +51,11 @@ class Extension(StrEnum):
     def wire_name(self) -> str:
         """The name in a certificate; OpenSSH writes X11 in capitals."""
         return f"permit-{self.value}".replace("x11", "X11")
+
+
+def listed(extensions: AbstractSet[Extension]) -> str:
+    """Return extensions as people type them."""
+    return ", ".join(each.value for each in Extension if each in extensions) or "none"
 
 
 @dataclass(frozen=True, slots=True)

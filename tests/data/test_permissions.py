@@ -12,9 +12,12 @@ from data.operations.actors import Actor, Member
 from data.operations.applications import registry
 from data.operations.applications.registry import NewSecret
 from data.operations.audit import archiving, chain, trail, verification
+from data.operations.certificates import authorities
+from data.operations.certificates.authorities import AuthoritiesView
 from data.operations.maintenance import accounts, master_key
 from data.operations.policy import (
     auditor_report,
+    certificate_policy,
     deadlines,
     delivery_tests,
     needs_attention,
@@ -50,6 +53,7 @@ from data.rules.domain_types import Method, Mode, PolicyNotice, Role
 from data.rules.google_authenticator_file import AuthenticatorFile
 from data.rules.permissions import UserAct
 from data.rules.sent_codes import Envelope
+from data.rules.ssh_certificates import Extension
 from data.rules.targets import NewTarget
 from data.storage import models
 from data.storage.vault import Vault, check_value_of
@@ -61,6 +65,7 @@ PORTAL = NewApplication("portal", Protocol.HTTP, Asks.PASSWORD_THEN_CODE)
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f anna"
 FINGERPRINT = credentials.public_keys.parse(KEY).fingerprint
+WRITES = Done | BulkResult | WrittenPassword | TemporaryCode | Envelope | NewSecret | AuthoritiesView
 ROLE_SETS = [frozenset(chosen) for size in range(4) for chosen in combinations(Role, size)]
 WHO = [*ROLE_SETS, "operator"]
 
@@ -183,6 +188,17 @@ ACTS = {
         {SUPPORT, SYSTEM, SECURITY},
         lambda world, me: world.run(verification.plan_verification, me),
     ),
+    "have certificates issued": (
+        {SECURITY},
+        lambda world, me: world.run(certificate_policy.set_certificate_hours, me, 8, seen=0),
+    ),
+    "change what certificates permit": (
+        {SECURITY},
+        lambda world, me: world.run(
+            certificate_policy.set_certificate_extensions, me, frozenset(), seen=frozenset({Extension.PTY})
+        ),
+    ),
+    "make an authority": (set(), lambda world, me: world.run(authorities.init_authority, me)),
     "archive the log": (
         set(),
         lambda world, me: world.run(archiving.plan_archive, me, world.clock.now + timedelta(1)),
@@ -449,8 +465,7 @@ def test_every_act_by_every_role(people_there, who):
             result = perform(world, me)
             if who == "operator" or who & allowed_roles:
                 assert not isinstance(result, Denied | SessionOver), (act, result)
-                writes = Done | BulkResult | WrittenPassword | TemporaryCode | Envelope | NewSecret
-                wrote = isinstance(result, writes)
+                wrote = isinstance(result, WRITES)
                 assert wrote == (world.dump() != before), act
             else:
                 assert isinstance(result, Denied), act

@@ -14,8 +14,10 @@ from support.database import OPERATOR, SECURITY, SUPPORT, SYSTEM, World, totp
 from data.operations.actors import Actor, Member
 from data.operations.applications import registry
 from data.operations.audit import chain, trail, verification
+from data.operations.certificates import authorities, issuing
 from data.operations.policy import (
     auditor_report,
+    certificate_policy,
     deadlines,
     delivery_tests,
     overview,
@@ -44,6 +46,7 @@ from data.operations.users.user_search import UserQuery
 from data.rules import public_keys, users_csv
 from data.rules.applications import Asks, NewApplication, Protocol
 from data.rules.domain_types import Method, Mode, PolicyNotice, Role, ThemeChoice
+from data.rules.ssh_certificates import Extension
 from data.rules.targets import NewTarget
 from data.storage import models
 from tui.keys import Act
@@ -289,6 +292,10 @@ _ON_ACCOUNT = (
         on(deadlines.set_grace_days, 7, seen=0)),
     Face("Security", "Days", "policy set --remember-days", "5", SECURITY_ONLY,
         on(policy_settings.set_remember_days, 5, seen=3)),
+    Face("", "", "policy set --certificate-hours", "4", SECURITY_ONLY,
+        on(certificate_policy.set_certificate_hours, 4, seen=8)),
+    Face("", "", "policy set --certificate-extensions", "none", SECURITY_ONLY,
+        on(certificate_policy.set_certificate_extensions, frozenset(), seen=frozenset({Extension.PTY}))),
 )
 # fmt: on
 
@@ -353,6 +360,7 @@ _ON_OWN = (
     own("End sessions", "me sessions end", "--others", on(sessions.end_my_sessions), by=("ben",)),
     own("Theme", "me theme", "dark", on(lifecycle.choose_theme, ThemeChoice.DARK)),
     own("Plain mode", "me plain-mode", "on", on(lifecycle.choose_plain_mode, on=True)),
+    own("", "cert -", "", on(issuing.issue_certificate, KEY), KEY),
     own("", "me confirm", "",
         lambda world, me: world.run(credentials.confirm_fresh_code, me, world.code("ben", 1)),
         "{next code}",
@@ -393,7 +401,6 @@ PARTS = {
     "send_fresh_code": "confirm_fresh_code",
     "confirm_fresh_password": "confirm_fresh_code",
     "unfinished_session": "confirm_fresh_code",
-    "issue_certificate": "my_profile",
 }
 """What is a part of an act, or another way to read the same, with the operation of that act."""
 BY_SSH = {"open_jump"}
@@ -417,6 +424,8 @@ MEANWHILE = {"Continue", "Close", "New code"}
 def build(world: World) -> dict[str, Member]:
     """Fill a clinic with somebody of each role, and with people to act on; return the open sessions."""
     members = {}
+    world.run(authorities.init_authority, OPERATOR)
+    models.Account.update(certificate_hours=8).execute()
     for name, roles in WHO.items():
         world.user(name, *roles)
         members[name] = world.enrol(name)

@@ -32,6 +32,7 @@ OF_THE_OPERATOR = {
     "init_authority",
     "show_authorities",
     "rotate_authority",
+    "show_revocation_list",
 }
 """What no member may do."""
 

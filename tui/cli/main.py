@@ -37,6 +37,11 @@ COMMANDS = {
         "Manage the applications that ask for codes.",
     ),
     "target": ("tui.cli.commands.target:target", "Manage the hosts that people reach with ssh -J."),
+    "cert": ("tui.cli.commands.certificate:cert", "Get certificates for other hosts."),
+    "ca": (
+        "tui.cli.commands.certificate_authority:ca",
+        "Manage the authority that signs certificates.",
+    ),
     "policy": ("tui.cli.commands.policy:policy", "Show and change the account's policy."),
     "audit": ("tui.cli.commands.audit:audit", "Read and verify the audit log."),
     "overview": (

@@ -68,10 +68,13 @@ def _ask_on_terminal(prompt: str, hidden: bool = False, kept: bool = False) -> s
         raise KeyboardInterrupt from None
 
 
-def echo(text: str = "", *, err: bool = False, nl: bool = True) -> None:
-    """Write a line to standard output or standard error; in the plain mode, broken between words to fit."""
+def echo(text: str = "", *, err: bool = False, nl: bool = True, whole: bool = False) -> None:
+    """Write a line to standard output or standard error.
+
+    In the plain mode it is broken between words to fit, unless it is to be copied as a whole.
+    """
     there = streams()
-    click.echo("\n".join(_fitted(text)), file=there.stderr if err else there.stdout, nl=nl)
+    click.echo(text if whole else "\n".join(_fitted(text)), file=there.stderr if err else there.stdout, nl=nl)
 
 
 def _fitted(text: str) -> Iterator[str]:

@@ -17,8 +17,8 @@ from data.rules.ssh_certificates import SIGNED_BY, Sign, ed25519_blob
 from data.storage import models
 from data.store import Tx
 
-_OPERATOR_ONLY = Denied("Only the operator on the host can manage the account's certificate authority.")
-_NO_AUTHORITY = Denied("The account has no certificate authority. Make one with: twofold ca init")
+OPERATOR_ONLY = Denied("Only the operator on the host can manage the account's certificate authority.")
+NO_AUTHORITY = Denied("The account has no certificate authority. Make one with: twofold ca init")
 _KEY_BYTES = 32
 
 
@@ -46,7 +46,7 @@ class AuthoritiesView:
     former: tuple[AuthorityRow, ...]
 
 
-@require_operator(_OPERATOR_ONLY)
+@require_operator(OPERATOR_ONLY)
 def init_authority(acting: ActingOperator) -> AuthoritiesView | Denied | SessionOver:
     """Make the account's certificate authority."""
     here = resolve(acting.tx, acting.operator)
@@ -59,17 +59,17 @@ def init_authority(acting: ActingOperator) -> AuthoritiesView | Denied | Session
     return _view(here, made)
 
 
-@require_operator(_OPERATOR_ONLY)
+@require_operator(OPERATOR_ONLY)
 def show_authorities(acting: ActingOperator) -> AuthoritiesView | Denied | SessionOver:
     """Read the account's authorities that hosts must trust."""
     here = resolve(acting.tx, acting.operator)
     if not isinstance(here, Acting):
         return here
     present = present_authority(here.account_id)
-    return _NO_AUTHORITY if present is None else _view(here, present)
+    return NO_AUTHORITY if present is None else _view(here, present)
 
 
-@require_operator(_OPERATOR_ONLY)
+@require_operator(OPERATOR_ONLY)
 def rotate_authority(acting: ActingOperator, seen: str) -> AuthoritiesView | Denied | SessionOver:
     """Have a new authority sign from now on; certificates of the former one stay valid until they end.
 
@@ -80,7 +80,7 @@ def rotate_authority(acting: ActingOperator, seen: str) -> AuthoritiesView | Den
         return here
     former = present_authority(here.account_id)
     if former is None:
-        return _NO_AUTHORITY
+        return NO_AUTHORITY
     if former.fingerprint != seen:
         return Denied("The certificate authority was rotated in the meantime. Nothing was changed.")
     table = models.CertificateAuthority

@@ -15,7 +15,7 @@ from data.rules.certificate_issuing import CodeInSession, MayHave, MayNotHave, j
 from data.rules.domain_types import FirstFactor
 from data.rules.public_keys import PublicKey
 from data.rules.source_addresses import parse_network
-from data.rules.ssh_certificates import SERIAL_BITS, STARTS_BACK, Extension, Terms, certify
+from data.rules.ssh_certificates import CLOCKS_DIFFER, SERIAL_BITS, Extension, Terms, certify
 from data.storage import models
 from data.store import Tx
 
@@ -97,7 +97,7 @@ def _issue(me: ActingUser, wanted: _Wanted, life: timedelta) -> IssuedCertificat
         serial,
         f"{account.name}/{me.user.name}#{serial}",
         wanted.principals,
-        now - STARTS_BACK,
+        now - CLOCKS_DIFFER,
         now + life,
         extensions_of(account),
         wanted.sources,

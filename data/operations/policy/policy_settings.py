@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 from data.operations.actors import Acting, Actor
 from data.operations.audit import trail
+from data.operations.certificates.issuing import extensions_of
 from data.operations.certificates.withdrawal import withdraw_where
 from data.operations.derived_user_columns import refresh_standing
 from data.operations.guards import authorise, require_permission, why_not
@@ -25,6 +26,7 @@ from data.rules.permanent_mode import People, passes
 from data.rules.permissions import Action, SensitiveAction, action_to_enter
 from data.rules.policy import may_enter_mode
 from data.rules.remembered_addresses import MAX_DAYS, period_in_words
+from data.rules.ssh_certificates import Extension
 from data.storage import models
 from data.store import Tx
 
@@ -42,6 +44,7 @@ class PolicyView:
 
     `permanent_since` and `permanent_by` say when and by whom the mode was made permanent. `days_left` are
     the days until the deadline, if that is ahead, and `put_off` is how often it was put off.
+    `certificate_hours` is how long certificates are valid, 0 if none are issued.
 
     The rest is what the actor may do: change to which other modes (`permanent` once its checklist passes),
     switch which methods, set the days and the notices, and send test messages; and who can do what they
@@ -57,6 +60,8 @@ class PolicyView:
     permanent_by: str | None = None
     days_left: int | None = None
     put_off: int = 0
+    certificate_hours: int = 0
+    certificate_extensions: frozenset[Extension] = frozenset()
     modes: frozenset[Mode] = frozenset()
     switchable: frozenset[Method] = frozenset()
     unsendable: frozenset[Method] = frozenset()
@@ -126,6 +131,8 @@ def show_policy(acting: Acting) -> PolicyView:
         account.permanent_by,
         days_left=days_until(policy, acting.tx.now),
         put_off=account.put_off,
+        certificate_hours=account.certificate_hours,
+        certificate_extensions=extensions_of(account),
         modes=frozenset(mode for mode in Mode if _out_of_reach(acting, mode) is None),
         switchable=frozenset(
             method for method in Method if _methods_refusal(acting, policy.methods ^ {method}) is None

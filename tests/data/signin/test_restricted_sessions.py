@@ -9,10 +9,11 @@ from support.operations import OF_THE_OPERATOR, every_operation
 from data.operations.actors import Member, Operator
 from data.operations.applications import registry
 from data.operations.audit import archiving, chain, trail, verification
-from data.operations.certificates import authorities, issuing, listing
+from data.operations.certificates import authorities, issuing, listing, revocation_list
 from data.operations.maintenance import accounts, kept_counts, master_key
 from data.operations.policy import (
     auditor_report,
+    certificate_policy,
     deadlines,
     needs_attention,
     overview,
@@ -52,6 +53,7 @@ from data.operations.users.user_search import UserQuery
 from data.rules.applications import Asks, NewApplication, Protocol
 from data.rules.domain_types import Method, Mode, PolicyNotice, ThemeChoice
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
+from data.rules.ssh_certificates import Extension
 from data.rules.targets import NewTarget
 from data.rules.users_csv import PersonRow
 from data.storage import models
@@ -110,6 +112,13 @@ OPERATIONS = {
     "init_authority": lambda world, me: world.run(authorities.init_authority, me),
     "show_authorities": lambda world, me: world.run(authorities.show_authorities, me),
     "rotate_authority": lambda world, me: world.run(authorities.rotate_authority, me, "SHA256:x"),
+    "show_revocation_list": lambda world, me: world.run(revocation_list.show_revocation_list, me),
+    "set_certificate_hours": lambda world, me: world.run(
+        certificate_policy.set_certificate_hours, me, 4, seen=0
+    ),
+    "set_certificate_extensions": lambda world, me: world.run(
+        certificate_policy.set_certificate_extensions, me, frozenset(), seen=frozenset({Extension.PTY})
+    ),
     "issue_certificate": lambda world, me: world.run(issuing.issue_certificate, me, KEY),
     "own_certificates": lambda world, me: world.run(listing.own_certificates, me),
     "list_certificates": lambda world, me: world.run(listing.list_certificates, me),

@@ -26,6 +26,7 @@ READING = {
     *(("policy", "show"), ("policy", "checklist"), ("clock", "show"), ("doctor",), ("hostkey",)),
     *(("audit", "list"), ("audit", "export"), ("audit", "head"), ("audit", "verify")),
     *(("application", "list"), ("application", "show"), ("target", "list"), ("target", "show")),
+    *(("ca", "show"), ("ca", "krl")),
     *(("overview",), ("report",), ("delivery", "show")),
     *(("print-unit",), ("print-containerfile",), ("completion",), ("help",)),
 }
@@ -35,6 +36,7 @@ NEW_FILE = "{home}/../file"
 ASKING = {
     ("policy", "set"): ("--mode", "off"),
     ("application", "rotate"): ("vpn",),
+    ("ca", "rotate"): (),
     ("application", "disable"): ("vpn",),
     ("application", "remove"): ("vpn",),
     ("target", "remove"): ("db1",),
@@ -94,6 +96,7 @@ def make_ready(clinic, home):
     with Home(home).serving():  # Which names the node, as each of them that must be alone does.
         pass
     (home.parent / "people.csv").write_text("name,email\neve,eve@clinic.example\n")
+    clinic("ca", "init")
     assert clinic("backup", str(home.parent / "backup")).status == 0
     (home / "twofold.toml").write_text(
         '[server]\npublic_address = "ssh.clinic.example"\n'

@@ -6,14 +6,22 @@ from functools import partial
 
 import click
 
-from data.operations.policy import deadlines, needs_attention, permanent_mode, policy_settings
+from data.operations.policy import (
+    certificate_policy,
+    deadlines,
+    needs_attention,
+    permanent_mode,
+    policy_settings,
+)
 from data.operations.policy.permanent_mode import Checklist
 from data.operations.policy.policy_settings import PolicyView
 from data.operations.results import Done, RefusedOrStale
+from data.rules.certificate_issuing import MOST_HOURS, hours_in_words
 from data.rules.deadline import MOST_GRACE_DAYS, MOST_YEARS_AHEAD, read_day
 from data.rules.domain_types import Method, Mode, PolicyNotice
 from data.rules.remembered_addresses import MAX_DAYS, period_in_words
 from data.rules.safe_text import safe
+from data.rules.ssh_certificates import Extension, listed
 from data.wording import policy_changes
 from data.wording.words import counted
 from tui.cli.caller import Caller
@@ -54,6 +62,10 @@ def show(here: Caller, as_json: bool) -> None:
                 "deadline_put_off": view.put_off,
                 "grace_days": view.policy.grace_days,
                 "remember_days": view.policy.remember_days,
+                "certificate_hours": view.certificate_hours,
+                "certificate_extensions": [
+                    each.value for each in Extension if each in view.certificate_extensions
+                ],
                 **{f"notify_{notice.name.lower()}": notice in view.policy.notices for notice in PolicyNotice},
                 "permanent_since": iso(view.permanent_since),
                 "permanent_by": view.permanent_by,
@@ -70,6 +82,9 @@ def show(here: Caller, as_json: bool) -> None:
         echo(f"Grace    {counted(view.policy.grace_days, 'day')} for new users")
     echo(f"Sign-in  {period_in_words(view.policy.remember_days)}")
     echo(f"Methods  {', '.join(_names(view.policy.methods))}")
+    if view.certificate_hours:
+        permitted = listed(view.certificate_extensions)
+        echo(f"Issued   {hours_in_words(view.certificate_hours)}; permitted: {permitted}")
     told = [notice.label for notice in PolicyNotice if notice in view.policy.notices]
     echo(f"Notices  {', '.join(told) or 'none'}")
     for status, count in sorted(view.people.items()):
@@ -115,7 +130,8 @@ def _day(_context: click.Context, _option: click.Parameter, typed: str | None) -
     "  twofold policy set --mode permanent --confirm Clinic\n"
     "  twofold policy set --grace-days 7\n"
     "  twofold policy set --remember-days 3\n"
-    "  twofold policy set --notify-new-places off\n",
+    "  twofold policy set --notify-new-places off\n"
+    "  twofold policy set --certificate-hours 8 --certificate-extensions pty,port-forwarding\n",
 )
 @click.option(
     "--mode",
@@ -137,7 +153,9 @@ def _day(_context: click.Context, _option: click.Parameter, typed: str | None) -
     type=click.IntRange(0, MOST_GRACE_DAYS),
     help="Days that people created while the mode is required have to set up; 0 by default.",
 )
-@click.option("--methods", "listed", metavar="LIST", help="The methods to offer, such as app,sms,email.")
+@click.option(
+    "--methods", "listed_methods", metavar="LIST", help="The methods to offer, such as app,sms,email."
+)
 @click.option(
     "--confirm", "confirmation", metavar="NAME", help="The name of the account, to confirm permanent."
 )
@@ -158,6 +176,17 @@ def _day(_context: click.Context, _option: click.Parameter, typed: str | None) -
     type=click.Choice(["on", "off"]),
     help="Whether system administrators are told by e-mail which people were locked.",
 )
+@click.option(
+    "--certificate-hours",
+    type=click.IntRange(0, MOST_HOURS),
+    help="Hours for which certificates for other hosts are valid; 0, the default, issues none.",
+)
+@click.option(
+    "--certificate-extensions",
+    "permitted",
+    metavar="LIST",
+    help=f"What certificates permit, of {listed(frozenset(Extension))}; none for nothing. Default: pty.",
+)
 @asks_first
 @act
 def set_policy(
@@ -166,11 +195,13 @@ def set_policy(
     day: date | None,
     reason: str | None,
     grace_days: int | None,
-    listed: str | None,
+    listed_methods: str | None,
     confirmation: str | None,
     remember_days: int | None,
     new_places: str | None,
     locks: str | None,
+    certificate_hours: int | None,
+    permitted: str | None,
 ) -> None:
     """Change the mode, methods, notices or how long addresses are remembered.
 
@@ -179,9 +210,18 @@ def set_policy(
     notices = {PolicyNotice.NEW_PLACES: new_places, PolicyNotice.LOCKS: locks}
     if wanted != Mode.REQUIRED.value and (day or reason):
         raise click.UsageError("--from and --reason need --mode required.")
-    if all(given is None for given in (wanted, grace_days, listed, remember_days, *notices.values())):
+    given = (
+        wanted,
+        grace_days,
+        listed_methods,
+        remember_days,
+        certificate_hours,
+        permitted,
+        *notices.values(),
+    )
+    if all(value is None for value in given):
         raise click.UsageError("Nothing to change. Give an option, such as --mode or --methods.")
-    methods = _parsed(listed) if listed is not None else None
+    methods = _parsed(listed_methods) if listed_methods is not None else None
     changes = []
     if methods is not None:
         changes.append(_methods_act(here, methods))
@@ -200,6 +240,12 @@ def set_policy(
                 seen=seen,
             )
         )
+    if certificate_hours is not None:
+        seen = confirmed(here.read(policy_settings.show_policy)).certificate_hours
+        set_hours = certificate_policy.set_certificate_hours
+        changes.append(partial(here.run, set_hours, certificate_hours, seen=seen))
+    if permitted is not None:
+        changes.append(_extensions_act(here, permitted))
     changes += [_notice_act(here, notice, on=said == "on") for notice, said in notices.items() if said]
     # Nothing is done until all questions are answered.
     for change in changes:
@@ -277,6 +323,19 @@ def _methods_act(here: Caller, methods: frozenset[Method]) -> _Act:
         refuse(preview.refusal)
     confirm(policy_changes.change_methods(preview))
     return partial(here.run, policy_settings.set_methods, methods, seen=preview.before)
+
+
+def _extensions_act(here: Caller, typed: str) -> _Act:
+    """Return the act that changes what certificates permit."""
+    names = {name.strip().lower() for name in typed.split(",") if name.strip()} - {"none"}
+    known = {each.value: each for each in Extension}
+    if not typed.strip() or names - known.keys():
+        raise click.UsageError(
+            f"--certificate-extensions must be a comma-separated list of: {', '.join(known)}; or none."
+        )
+    seen = confirmed(here.read(policy_settings.show_policy)).certificate_extensions
+    wanted = frozenset(known[name] for name in names)
+    return partial(here.run, certificate_policy.set_certificate_extensions, wanted, seen=seen)
 
 
 def _notice_act(here: Caller, notice: PolicyNotice, *, on: bool) -> _Act:

@@ -29,6 +29,7 @@ class MemberCaller(Caller):
 
     An operation that needs a fresh proof is run again once that was given. `carriers` send codes,
     `program` is what the member types before a command, and `session` is how the sign-in ended.
+    `reads_proof` has a code read from standard input where nobody can be asked at a terminal.
     """
 
     store: Store
@@ -38,6 +39,7 @@ class MemberCaller(Caller):
     program: str
     session: Session
     leads_on: bool = False
+    reads_proof: bool = False
 
     def refuse_unfinished(self, steps: tuple[type[Step], ...]) -> None:
         """End a command in a session that must do something else first than what leads out of `steps`."""
@@ -95,7 +97,7 @@ class MemberCaller(Caller):
         result = act()
         if not isinstance(result, FreshProofNeeded):
             return result
-        if not can_ask():
+        if not can_ask() and not self.reads_proof:
             confirm = self.command("me confirm").replace("ssh ", "ssh -t ", 1)
             refuse(f"Confirm it's you first: {confirm}")
         give_proof(self, result)

@@ -30,6 +30,8 @@ _EXAMPLES: Final = examples(
 )
 _ALWAYS: Final = ("help", "plain")
 """What a restricted session runs too."""
+_FOR_EVERYONE: Final = (*_OWN, *_ALWAYS, "cert")
+"""What whoever holds no role is offered."""
 
 
 class MemberGroup(click.Group):
@@ -52,7 +54,7 @@ class MemberRoot(MemberGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """List the names of the commands that are offered."""
         names = super().list_commands(ctx)
-        return [name for name in names if name in (*_OWN, *_ALWAYS)] if _holds_no_role() else names
+        return [name for name in names if name in _FOR_EVERYONE] if _holds_no_role() else names
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Show examples of what is offered."""
