@@ -6,7 +6,7 @@ shows the table. An operation that no act reaches fails the test that enumerates
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from support.database import OPERATOR, SECURITY, SUPPORT, SYSTEM, World, totp
@@ -14,7 +14,7 @@ from support.database import OPERATOR, SECURITY, SUPPORT, SYSTEM, World, totp
 from data.operations.actors import Actor, Member
 from data.operations.applications import registry
 from data.operations.audit import chain, trail, verification
-from data.operations.certificates import authorities, issuing
+from data.operations.certificates import authorities, issuing, listing
 from data.operations.policy import (
     auditor_report,
     certificate_policy,
@@ -112,6 +112,15 @@ def on(operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Perform:
 
     perform.__name__ = operation.__name__
     return perform
+
+
+def with_certificate(world: World) -> None:
+    """Have a certificate of the user that is called user."""
+    now = world.clock.now
+    models.Certificate.insert(
+        serial=7, authority=1, user=world.row("user").id, key_id="x", fingerprint=FINGERPRINT,
+        principals="user", issued_at=now, until=now + timedelta(hours=1),
+    ).execute()  # fmt: skip
 
 
 def on_many(act: Bulk, detail: str = "", names: tuple[str, ...] = ("ben", "kim")) -> Perform:
@@ -339,6 +348,7 @@ READING_OWN = (
     own("", "me key list", "--json", on(user_summaries.my_profile)),
     own("", "me sessions", "--json", on(user_summaries.my_profile)),
     own("", "me targets", "--json", on(targets.my_targets)),
+    Face("", "", "cert list", "--json", EVERYONE, on(listing.list_certificates)),
 )
 _ON_OWN = (
     own("Set up 2FA", "me enrol", "", wizard, "{first code}\ny\n", by=("kim",)),
@@ -361,6 +371,8 @@ _ON_OWN = (
     own("Theme", "me theme", "dark", on(lifecycle.choose_theme, ThemeChoice.DARK)),
     own("Plain mode", "me plain-mode", "on", on(lifecycle.choose_plain_mode, on=True)),
     own("", "cert -", "", on(issuing.issue_certificate, KEY), KEY),
+    Face("", "", "cert withdraw", "7 --yes", SYSTEM_ONLY | {"user"}, on(listing.withdraw_certificate, 7),
+        by=("support", "system", "security"), first=with_certificate),
     own("", "me confirm", "",
         lambda world, me: world.run(credentials.confirm_fresh_code, me, world.code("ben", 1)),
         "{next code}",
@@ -369,6 +381,7 @@ _ON_OWN = (
 # fmt: on
 FACES = (*READING_OWN, *_ON_OWN, *READING, *_ON_PEOPLE, *_ON_ACCOUNT)
 PARTS = {
+    "own_certificates": "list_certificates",
     "act_on_many": "carry_out",
     "names_of": "carry_out",
     "check_people": "check_all",

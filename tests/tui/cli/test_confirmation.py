@@ -26,7 +26,7 @@ READING = {
     *(("policy", "show"), ("policy", "checklist"), ("clock", "show"), ("doctor",), ("hostkey",)),
     *(("audit", "list"), ("audit", "export"), ("audit", "head"), ("audit", "verify")),
     *(("application", "list"), ("application", "show"), ("target", "list"), ("target", "show")),
-    *(("ca", "show"), ("ca", "krl")),
+    *(("ca", "show"), ("ca", "krl"), ("cert", "list")),
     *(("overview",), ("report",), ("delivery", "show")),
     *(("print-unit",), ("print-containerfile",), ("completion",), ("help",)),
 }
@@ -37,6 +37,7 @@ ASKING = {
     ("policy", "set"): ("--mode", "off"),
     ("application", "rotate"): ("vpn",),
     ("ca", "rotate"): (),
+    ("cert", "withdraw"): ("7",),
     ("application", "disable"): ("vpn",),
     ("application", "remove"): ("vpn",),
     ("target", "remove"): ("db1",),
@@ -109,6 +110,10 @@ def make_ready(clinic, home):
         user=models.User.get(models.User.name == "ben"), kind="app", sealed_secret=b"",
         last_step=int((now + timedelta(days=2)).timestamp()) // 30, confirmed_at=now,
     )  # fmt: skip
+    models.Certificate.insert(
+        serial=7, authority=1, user=models.User.get(models.User.name == "kim").id, key_id="x",
+        fingerprint="x", principals="kim", issued_at=now, until=now + timedelta(days=1),
+    ).execute()  # fmt: skip
     refresh_standing(models.User.name == "ben", now)
     models.database.close()
 

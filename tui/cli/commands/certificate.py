@@ -1,24 +1,29 @@
 """`cert`: certificates for other hosts."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import click
 
-from data.operations.certificates import issuing
+from data.operations.certificates import issuing, listing
+from data.operations.certificates.listing import CertificateRow
+from data.operations.results import Done, RefusedOrStale
 from data.rules.public_keys import KEY_LIMIT
 from data.rules.safe_text import encoding_of, safe
+from data.wording import certificates as wording
 from data.wording.words import moment
 from tui.cli.caller import Caller
 from tui.cli.command_groups import InAccount, examples, for_members
-from tui.cli.confirmation import act, changes
+from tui.cli.confirmation import act, asks_first, changes, confirm
 from tui.cli.member.caller import MemberCaller
 from tui.cli.open_installation import confirmed, refuse
 from tui.cli.prompts import reply
 from tui.cli.streams import can_ask, echo, streams
+from tui.cli.text_tables import echo_json_list, echo_table, iso, when
 
 F = TypeVar("F", bound=Callable[..., Any])
+_PAGE = 500
 
 _bind_address = click.option(
     "--bind-address",
@@ -72,6 +77,84 @@ def cert_of(here: Caller, networks: tuple[str, ...]) -> None:
     """
     parent = click.get_current_context().parent
     _print(here, _read_key(), (*(parent.params["networks"] if parent else ()), *networks))
+
+
+@for_members()
+@cert.command(
+    "list",
+    short_help="List certificates.",
+    epilog=examples("twofold cert list", "twofold cert list --user ben --all", "twofold cert list --json"),
+)
+@click.option("--user", metavar="NAME", help="Only those of this user.")
+@click.option("--all", "ended", is_flag=True, help="Also those that were withdrawn, or ended within a week.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@act
+def list_certificates(here: Caller, user: str | None, ended: bool, as_json: bool) -> None:
+    """List the certificates that hosts accept: your own, or for administrators those of the account."""
+    rows = _all_rows(here, user, ended=ended)
+    if as_json:
+        echo_json_list(map(certificate_json, rows))
+        return
+    echo_table(
+        ("SERIAL", "USER", "PRINCIPALS", "UNTIL", "STATE", "KEY"),
+        (
+            (
+                str(row.serial),
+                row.user,
+                ", ".join(row.principals),
+                when(row.until),
+                row.state.value,
+                row.fingerprint,
+            )
+            for row in rows
+        ),
+    )
+
+
+@for_members()
+@cert.command(
+    short_help="Withdraw a certificate before it ends.",
+    epilog=examples("twofold cert withdraw 4242", "twofold cert withdraw 4242 --yes"),
+)
+@click.argument("serial", type=click.IntRange(min=1, max=2**63 - 1))
+@asks_first
+@act
+def withdraw(here: Caller, serial: int) -> Done | RefusedOrStale:
+    """Withdraw a certificate: your own, or as a system administrator any of the account.
+
+    A host accepts it until it has fetched the list of withdrawn certificates again.
+    """
+    confirm(wording.withdraw_certificate(serial))
+    return here.run(listing.withdraw_certificate, serial)
+
+
+def _all_rows(here: Caller, user: str | None, *, ended: bool) -> Iterator[CertificateRow]:
+    before: CertificateRow | None = None
+    while True:
+        page = confirmed(
+            here.read(listing.list_certificates, user=user, ended=ended, before=before, limit=_PAGE)
+        )
+        yield from page.rows
+        if not page.more:
+            return
+        before = page.rows[-1]
+
+
+def certificate_json(row: CertificateRow) -> dict[str, object]:
+    """Return a certificate for JSON; the serial is a text, because it exceeds what JavaScript counts to."""
+    return {
+        "serial": str(row.serial),
+        "user": row.user,
+        "key_id": row.key_id,
+        "fingerprint": row.fingerprint,
+        "principals": list(row.principals),
+        "source_addresses": list(row.source_addresses),
+        "issued_at": iso(row.issued_at),
+        "until": iso(row.until),
+        "state": row.state.value,
+        "withdrawn_at": iso(row.withdrawn_at),
+        "withdrawn_because": row.withdrawn_because,
+    }
 
 
 def _print(here: Caller, key: str | None, networks: Iterable[str]) -> None:
