@@ -11,6 +11,7 @@ import asyncssh
 from asyncssh.public_key import SSHKey
 
 from data.delivery.carriers import Carriers
+from data.operations.certificates import cleanup
 from data.operations.maintenance import clock_jumps, kept_counts
 from data.operations.policy import deadline_reminders
 from data.operations.signin import dummy_hashes, worker_sessions
@@ -102,6 +103,9 @@ class Server:
         self._repeat(partial(check_up, store), CHECK_UP_SECONDS, "Checking up")
         self._repeat(
             partial(store.run, kept_counts.forget_old_days), _FORGETTING_SECONDS, "Removing old counts"
+        )
+        self._repeat(
+            partial(store.run, cleanup.forget_ended), _FORGETTING_SECONDS, "Removing ended certificates"
         )
         self._repeat(partial(store.run, deadline_reminders.note_time), _NOTING_SECONDS, "Noting the time")
         self._repeat(jumps.look, clock_watch.WATCH_SECONDS, "Watching the clock")

@@ -1,10 +1,12 @@
 """Backups: recording that one is taken, and restoring one without making anything spent since good again.
 
 What the backup cannot know counts as spent: every time step up to the present, every sent code, every
-session and remembered address. If the replaced database can be read, its knowledge is carried over: which
-recovery codes were used, who is locked, which accounts are permanent.
+session, certificate and remembered address. If the replaced database can be read, its knowledge is carried
+over: which recovery codes were used, who is locked, which accounts are permanent, and which certificates
+hosts still accept.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -20,9 +22,20 @@ from data.storage import models
 from data.store import Tx
 
 _RESTORED = "The installation was restored from a backup. Sign in again."
+_WITHDRAWN = "the installation was restored from a backup"
+_CERTIFICATE = ("serial", "key_id", "fingerprint", "principals", "source_addresses", "issued_at", "until")
 
 Identity = tuple[str, datetime]
 """A user's name, and when they were created: a name alone could belong to someone new."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedTo:
+    """A certificate that has not ended: who has it, the fingerprint of its authority, and its columns."""
+
+    user: Identity
+    authority: str
+    columns: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +50,7 @@ class Carried:
     used_codes: frozenset[str] = field(default=frozenset(), repr=False)
     steps: dict[tuple[Identity, datetime], tuple[int, frozenset[int]]] = field(default_factory=dict)
     attempts: dict[Identity, tuple[int, datetime | None]] = field(default_factory=dict)
+    certificates: tuple[IssuedTo, ...] = ()
 
 
 def record_backup(tx: Tx, operator: Operator) -> Done:
@@ -50,7 +64,7 @@ def acts_since(_tx: Tx, moment: datetime) -> int:
     return models.AuditEntry.select().where(models.AuditEntry.at > moment).count()
 
 
-def carry(_tx: Tx) -> Carried:
+def carry(tx: Tx) -> Carried:
     """Read what must not be forgotten from the database that will be replaced."""
     installed = models.Installation.select().first()
     accounts, users, factors = models.Account, models.User, models.Factor
@@ -67,7 +81,21 @@ def carry(_tx: Tx) -> Carried:
             for app in apps
         },
         {_identity(user): (user.attempts_left, user.locked_at) for user in users.select()},
+        tuple(_certificates(tx)),
     )
+
+
+def _certificates(tx: Tx) -> Iterator[IssuedTo]:
+    table, users, authorities = models.Certificate, models.User, models.CertificateAuthority
+    live = table.select(table, users, authorities).join(users).switch(table).join(authorities)
+    for row in live.where(table.until > tx.now):
+        columns = {name: getattr(row, name) for name in _CERTIFICATE}
+        yield IssuedTo(_identity(row.user), row.authority.fingerprint, columns)
+
+
+def has_authority(_tx: Tx) -> bool:
+    """Whether any account can issue certificates."""
+    return bool(models.CertificateAuthority.select().exists())
 
 
 def settle(tx: Tx, operator: Operator, carried: Carried, *, taken_at: datetime) -> Done | Denied:
@@ -78,6 +106,7 @@ def settle(tx: Tx, operator: Operator, carried: Carried, *, taken_at: datetime) 
     _void(tx)
     if _same_installation(carried):
         _keep_what_was_used(tx, carried)
+        _withdraw_later_ones(tx, carried)
     taken = f"{taken_at:%Y-%m-%d %H:%M:%S} UTC"
     trail.record_everywhere(ActingOperator(tx, operator), Event.RESTORED, taken=taken)
     return Done(f"Restored to the state of {taken}.")
@@ -126,6 +155,10 @@ def _void(tx: Tx) -> None:
     remove_unpublished()
     sessions = models.Session
     sessions.update(ended_at=tx.now, ended_because=_RESTORED).where(sessions.ended_at.is_null()).execute()
+    certificates = models.Certificate
+    certificates.update(withdrawn_at=tx.now, withdrawn_because=_WITHDRAWN).where(
+        certificates.withdrawn_at.is_null()
+    ).execute()
     for table in (
         models.RememberedAddress,
         models.AwaitedMessage,
@@ -133,6 +166,19 @@ def _void(tx: Tx) -> None:
         models.Worker,
     ):
         table.delete().execute()
+
+
+def _withdraw_later_ones(tx: Tx, carried: Carried) -> None:
+    """List certificates that were issued since the backup as withdrawn, where their user is in it."""
+    table = models.Certificate
+    known = {row.serial for row in table.select(table.serial)}
+    users = {_identity(user): user.id for user in models.User.select()} if carried.certificates else {}
+    authorities = {row.fingerprint: row.id for row in models.CertificateAuthority.select()}
+    for each in carried.certificates:
+        user, authority = users.get(each.user), authorities.get(each.authority)
+        if user is not None and authority is not None and each.columns["serial"] not in known:
+            withdrawn = {"withdrawn_at": tx.now, "withdrawn_because": _WITHDRAWN}
+            table.insert(each.columns | withdrawn | {"user": user, "authority": authority}).execute()
 
 
 def _keep_what_was_used(tx: Tx, carried: Carried) -> None:

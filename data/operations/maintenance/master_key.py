@@ -7,6 +7,7 @@ from data.operations.actors import ActingOperator
 from data.operations.applications.registry import secret_place
 from data.operations.audit import trail
 from data.operations.audit.chain import cut_place, key_place
+from data.operations.certificates.authorities import authority_place
 from data.operations.guards import require_operator
 from data.operations.results import Denied, Done
 from data.rules.audit_chain import KEY_BYTES, Head
@@ -60,6 +61,7 @@ def begin_rotation(acting: ActingOperator, former: str, new: str) -> Done | Deni
     models.Installation.update(key_check=new, former_key_check=former, sealed_digest_keys=digests).execute()
     _renew_chains(acting.tx, new)
     _reseal_applications(acting.tx, new)
+    _reseal_authorities(acting.tx, new)
     trail.record_everywhere(acting, Event.KEY_ROTATION_BEGUN)
     return Done("The rotation has started.")
 
@@ -111,6 +113,15 @@ def _reseal_applications(tx: Tx, new: str) -> None:
         place = secret_place(row.id)
         sealed = vault.seal_at(place, vault.open_at(place, bytes(row.sealed_secret or b"")), new)
         table.update(sealed_secret=sealed).where(table.id == row.id).execute()
+
+
+def _reseal_authorities(tx: Tx, new: str) -> None:
+    """Reseal the few keys that sign certificates, at once."""
+    table, vault = models.CertificateAuthority, tx.services.vault
+    for row in list(table.select()):
+        place = authority_place(row.id)
+        sealed = vault.seal_at(place, vault.open_at(place, bytes(row.sealed_key)), new)
+        table.update(sealed_key=sealed).where(table.id == row.id).execute()
 
 
 def _renew_chains(tx: Tx, new: str) -> None:

@@ -12,6 +12,7 @@ from support.database import OPERATOR, SYSTEM, World
 
 from data.operations.actors import Member, Operator
 from data.operations.certificates import authorities, issuing
+from data.operations.certificates.cleanup import forget_ended
 from data.operations.certificates.issuing import IssuedCertificate
 from data.operations.guards import FRESH_FOR
 from data.operations.maintenance import accounts
@@ -269,3 +270,17 @@ def test_authorities(world, authority):
     assert "ca init" in world.run(authorities.show_authorities, other).message
     third = world.run(authorities.init_authority, other)
     assert third.present.fingerprint != rotated.present.fingerprint
+
+
+@pytest.mark.feature("certificates-authority")
+def test_what_ended_is_forgotten(world, authority):
+    """A week after the end, with the former authority that signed nothing else; the present one stays."""
+    me = world.enrol(world.user("anna"))
+    until = issued(world, me).until
+    world.run(authorities.rotate_authority, OPERATOR, authority.present.fingerprint)
+    issued(world, me)
+    for since, left in ((timedelta(days=7), (2, 2)), (timedelta(days=7, seconds=1), (0, 1))):
+        world.clock.now = until + since
+        world.run(forget_ended)
+        assert (models.Certificate.select().count(), models.CertificateAuthority.select().count()) == left
+    assert world.run(authorities.show_authorities, OPERATOR).present.live == 0

@@ -14,6 +14,9 @@ from support.broken_database import files_of_at_most
 from support.database import MASTER_KEY, OPERATOR, SYSTEM, World, services
 
 from data.operations.audit import verification
+from data.operations.certificates import authorities, issuing
+from data.operations.certificates.revocation_list import read_revocation_list
+from data.operations.certificates.withdrawal import withdraw
 from data.operations.maintenance import backups
 from data.operations.maintenance.installation_state import installation_state
 from data.operations.results import Denied, Done
@@ -39,6 +42,8 @@ from data.storage.restored_rows import rebuild
 from data.storage.sqlite import bears_our_mark, create_file
 from data.storage.vault import Vault
 from data.store import Store
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
 
 
 @pytest.fixture
@@ -183,6 +188,28 @@ def test_restore_voids_codes_and_sessions(lived_in, file):
         assert not isinstance(
             restored.run(second_factor.submit_code, restored.attempt("ben"), code), Admitted
         )
+
+
+def test_restore_withdraws_certificates(lived_in, file):
+    """Those in the backup, and those that the replaced database knows, so that hosts refuse them all."""
+    models.Account.update(certificate_hours=8).execute()
+    lived_in.run(authorities.init_authority, OPERATOR)
+    anna = lived_in.session("anna")
+    before = lived_in.run(issuing.issue_certificate, anna, KEY)
+    take(lived_in, file)
+    since = lived_in.run(issuing.issue_certificate, anna, KEY)
+    new = lived_in.run(issuing.issue_certificate, lived_in.enrol(lived_in.user("new")), KEY)
+    assert lived_in.run(withdraw, lived_in.row("anna").id, "lost", models.Certificate.serial == since.serial)
+    carried = lived_in.run(backups.carry)
+    assert len(carried.certificates) == 3
+    with Restored(lived_in, file) as restored:
+        settle(restored, carried)
+        krl = restored.run(read_revocation_list, "Clinic")
+        listed = [each.serial.to_bytes(8) in krl for each in (before, since, new)]
+        assert listed == [True, True, False], "there is nobody to whom the last one belongs"
+        restored.clock.forward(minutes=1)
+        again = restored.run(issuing.issue_certificate, restored.session("anna"), KEY)
+        assert again.serial.to_bytes(8) not in restored.run(read_revocation_list, "Clinic")
 
 
 def test_restore_drops_unfinished_imports(lived_in, file):

@@ -4,10 +4,12 @@ import asyncio
 import secrets
 from dataclasses import replace
 
+import asyncssh
 import pytest
 from support.database import MASTER_KEY, OPERATOR, unguarded
 
 from data.operations.audit import chain, verification
+from data.operations.certificates import authorities, issuing
 from data.operations.maintenance import master_key
 from data.operations.results import Denied, Done
 from data.operations.signin.admission import Admitted
@@ -19,6 +21,7 @@ from data.storage import models
 from data.storage.vault import SealBrokenError, UnknownKeyError, Vault, check_value_of
 from data.store import OtherKeyError, StoreUnavailableError
 
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
 NEW_KEY, THIRD_KEY = bytes([7] * 32), bytes([9] * 32)
 
 
@@ -90,6 +93,22 @@ def test_sign_ins_at_every_stage(world, ring):
     rotate(world, ring, THIRD_KEY)
     both_sign_in()
     assert faults(world) == []
+
+
+def test_the_authority_signs_at_every_stage(world, ring):
+    """The key that signs certificates is resealed with all else, and then opens under the new key alone."""
+    models.Account.update(certificate_hours=8).execute()
+    world.run(authorities.init_authority, OPERATOR)
+    me = world.enrol(world.user("anna"))
+    first = world.run(issuing.issue_certificate, me, KEY)
+    begin(world, ring)
+    finish(world, ring, reseal(world))
+    second = world.run(issuing.issue_certificate, me, KEY)
+    signed = [asyncssh.import_certificate(each.line).signing_key for each in (first, second)]
+    assert signed[0].public_data == signed[1].public_data
+    with_keys(world, MASTER_KEY)
+    with pytest.raises(OtherKeyError):
+        world.run(issuing.issue_certificate, me, KEY)
 
 
 def test_sent_and_scratch_codes_stay_good(world, ring):

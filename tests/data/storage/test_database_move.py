@@ -3,10 +3,13 @@
 from contextlib import suppress
 from pathlib import Path
 
+import asyncssh
 import pytest
 from support.broken_database import files_of_at_most
 from support.database import OPERATOR, SYSTEM, World, services
 
+from data.operations.certificates import authorities, issuing
+from data.operations.certificates.issuing import IssuedCertificate
 from data.operations.maintenance.installation_state import installation_state
 from data.operations.signin.admission import Admitted
 from data.operations.users import factor_administration
@@ -16,6 +19,8 @@ from data.storage.database import Place, open_database
 from data.storage.database_move import copy_database
 from data.storage.postgresql import NotEmptyError, PostgresqlUrl
 from data.store import Store
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
 
 
 @pytest.fixture
@@ -37,6 +42,9 @@ def busy(world, monkeypatch) -> World:
     world.enrol_email(world.user("bert"))
     models.User.update(full_name="Änne \\ % x").where(models.User.name == "anna").execute()
     world.catch_up()
+    models.Account.update(certificate_hours=8).execute()
+    world.run(authorities.init_authority, OPERATOR)
+    assert isinstance(world.run(issuing.issue_certificate, world.session("anna"), KEY), IssuedCertificate)
     world.lock("anna")
     world.first("nobody-knows-me")
     world.clock.forward(hours=1)
@@ -67,6 +75,9 @@ def test_everything_arrives_and_goes_on_working(busy, target, monkeypatch):
         busy.run(factor_administration.unlock, OPERATOR, "anna", reason="asked")
         busy.user("carl")
         assert isinstance(busy.submit(busy.attempt("anna"), busy.live_code("anna")), Admitted)
+        again = busy.run(issuing.issue_certificate, busy.session("anna"), KEY)
+        trusted = busy.run(authorities.show_authorities, OPERATOR).present
+        assert asyncssh.import_certificate(again.line).signing_key.get_fingerprint() == trusted.fingerprint
     finally:
         monkeypatch.undo()
         moved.close()

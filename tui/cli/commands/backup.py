@@ -102,7 +102,8 @@ def restore(home: Home, file: Path, replace_damaged: bool, unverified: bool) -> 
     who holds a role, with which keys, and how the backup differs from the current database.
 
     No code becomes valid again: all time steps up to now count as used, and sent codes, remembered
-    addresses and sessions end. Passwords, keys and users are as they were. Stop all servers first.
+    addresses, sessions and certificates end. Passwords, keys and users are as they were. Stop all servers
+    first.
     """
     home.check()
     settings = settings_file.load(home.settings)
@@ -121,6 +122,7 @@ def restore(home: Home, file: Path, replace_damaged: bool, unverified: bool) -> 
             confirm(_question(place, taken_at, present.since))
             with _store(home, settings, working) as store:
                 confirmed(store.run_now(backups.settle, operator(), present.carried, taken_at=taken_at))
+                has_authority = store.run_now(backups.has_authority)
             storage.take_mark_away(working)
             kept = _replace(home, place, working)
         finally:
@@ -130,6 +132,11 @@ def restore(home: Home, file: Path, replace_damaged: bool, unverified: bool) -> 
     if kept is not None:
         echo(f"The replaced database is kept in {safe(kept, 1_000)}.")
     echo("Review users and keys before serving: the backup may bring back some that were removed.")
+    if has_authority:
+        echo(
+            "Certificates are withdrawn, but hosts accept those of users who are not in the backup until they"
+        )
+        echo("end. If that matters, run `twofold ca rotate` and have hosts trust the new key alone.")
 
 
 @contextlib.contextmanager
