@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import applications, commands, many_users, replays, sessions, signing_in, verifying
+from bench import applications, certificates, commands, many_users, replays, sessions, signing_in, verifying
 from bench.report import Result, show, write
 
 SECTIONS = {
@@ -19,6 +19,7 @@ SECTIONS = {
     "sessions": sessions.measure,
     "commands": commands.measure,
     "applications": applications.measure,
+    "certificates": certificates.measure,
     "many-users": many_users.measure,
 }
 
