@@ -22,6 +22,7 @@ from data.operations.signin.admission import Session
 from data.operations.users import lifecycle
 from data.operations.users.user_search import UserQuery
 from data.rules.domain_types import ThemeChoice
+from data.rules.permissions import Action, permits
 from data.rules.policy import SignedIn
 from data.rules.safe_text import was_decoded
 from data.rules.source_addresses import Origin
@@ -46,6 +47,7 @@ from tui.screens.profile import ProfileScreen
 from tui.screens.security_policy import SecurityScreen
 from tui.screens.sessions import SessionsScreen
 from tui.screens.signin_flow import lead_to_main_screens
+from tui.screens.targets import TargetsScreen
 from tui.screens.users import UsersScreen
 from tui.themes import THEMES, is_choosable, theme_for
 from tui.widgets.status_line import Tone
@@ -60,6 +62,7 @@ _TABS: list[tuple[str, str, type[MainScreen]]] = [
     ("practices", "Practices", PracticesScreen),
     ("sessions", "Sessions", SessionsScreen),
     ("applications", "Applications", ApplicationsScreen),
+    ("targets", "Targets", TargetsScreen),
 ]
 _AT_ONCE: Final = timedelta(milliseconds=1)
 
@@ -227,7 +230,10 @@ class TwofoldApp(ActingApp):
     def tabs(self) -> list[Tab]:
         """Return the main screens that this user has."""
         tabs = [Tab(str(key), name, title) for key, (name, title, _) in enumerate(_TABS)]
-        return tabs if self.roles else [tab for tab in tabs if tab.name == ProfileScreen.TAB]
+        if not self.roles:
+            return [tab for tab in tabs if tab.name == ProfileScreen.TAB]
+        sees_targets = permits(Action.SEE_TARGETS, self.roles)
+        return [tab for tab in tabs if sees_targets or tab.name != TargetsScreen.TAB]
 
     def open_tab(self, name: str) -> None:
         """Go to one of the main screens from any other."""

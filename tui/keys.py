@@ -32,6 +32,7 @@ class Act(Enum):
     PRACTICES = "5", "5", "Practices"
     SESSIONS = "6", "6", "Sessions"
     APPLICATIONS = "7", "7", "Applications"
+    TARGETS = "8", "8", "Targets"
 
     OPEN = "enter", "Enter", "Open", "Apply", "Continue", "Close"
     BACK = "escape", "Esc", "Back", "Leave", "Cancel", "All", "Undo"

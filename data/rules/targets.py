@@ -10,7 +10,6 @@ from data.rules.invitations import SshAddress
 from data.rules.policy import (
     NOT_AVAILABLE,
     MustChangePassword,
-    MustEnrol,
     NeedCode,
     Refused,
     SignedIn,
@@ -170,25 +169,31 @@ def not_among(host: str, port: int, targets: Iterable[tuple[str, int]]) -> str:
     return f"{asked} is not among your targets: {named}{', ...' if len(found) > LISTED else '.'}"
 
 
-def why_no_jump(policy: Policy, user: UserFacts, step: Step, *, restricted: bool, sign_in: str) -> str | None:
+def why_no_jump(
+    policy: Policy, user: UserFacts, step: Step, *, restricted: bool, sign_in: str = ""
+) -> str | None:
     """Return why a user may not jump in a session, with what to do first; None if they may.
 
-    `step` is what the rules ask of the session now, and `sign_in` the command line with which they sign in to
-    do it: a jump has no screen. Only those jump who signed in with both factors. The rules call others
-    signed in too: everyone in the mode `off`, and those who never set a second factor up. Of all the rest
-    they do so only after a code, or from an address that is remembered because a code was given there.
+    `step` is what the rules ask of the session now. `sign_in` says how they sign in to do it, where they have
+    no screen for it. Only those jump who signed in with both factors. The rules call others signed in too:
+    everyone in the mode `off`, and those who never set a second factor up. Of all the rest they do so only
+    after a code, or from an address that is remembered because a code was given there.
     """
     if isinstance(step, Refused):
         return step.reason.value
-    if isinstance(step, MustChangePassword):
-        return f"Change your password first: {sign_in}"
-    if isinstance(step, NeedCode):
-        return f"Enter a code first: {sign_in}"
-    if policy.mode is Mode.OFF:
+    if policy.mode is Mode.OFF and isinstance(step, SignedIn):
         return NOT_AVAILABLE
-    if isinstance(step, MustEnrol) or not user.enrolled:
-        return f"Set up two-factor authentication first: {sign_in}"
-    return None if isinstance(step, SignedIn) and not restricted else f"Finish signing in first: {sign_in}"
+    if isinstance(step, SignedIn) and user.enrolled and not restricted:
+        return None
+    return f"{_first(step, user)} first{f': {sign_in}' if sign_in else '.'}"
+
+
+def _first(step: Step, user: UserFacts) -> str:
+    if isinstance(step, MustChangePassword):
+        return "Change your password"
+    if isinstance(step, NeedCode):
+        return "Enter a code"
+    return "Finish signing in" if user.enrolled else "Set up two-factor authentication"
 
 
 def jump_command(ssh: SshAddress | None, user: str, target: str, port: int) -> str:

@@ -17,9 +17,11 @@ import tui.screens
 import tui.widgets
 from data.operations.applications import registry
 from data.operations.signin.admission import MustEnrol
+from data.operations.targets import registry as targets
 from data.operations.users import credentials
 from data.rules.applications import Asks, NewApplication, Protocol
 from data.rules.domain_types import Method, Mode
+from data.rules.targets import NewTarget
 from data.storage import models
 from tui import manual
 from tui.app import TwofoldApp
@@ -129,6 +131,7 @@ async def lists_every_key(person) -> None:
 @pytest.mark.feature("key-map")
 async def test_the_help_lists_every_key_of_every_main_screen(world: World):
     world.run(registry.add_application, OPERATOR, NewApplication("vpn", Protocol.HTTP, Asks.CODE))
+    world.run(targets.add_target, OPERATOR, NewTarget("db1", "10.0.0.5"))
     async with opened(world, "admin", size=(120, 60)) as person:
         await person.sees("2 Users")
         for keys, words in (
@@ -142,6 +145,7 @@ async def test_the_help_lists_every_key_of_every_main_screen(world: World):
             ("5", "1 practice"),
             ("6", "session"),
             ("7", "1 application"),
+            ("8", "1 target"),
         ):
             await person.presses(keys)
             await person.sees(words)

@@ -16,6 +16,7 @@ from data.operations.applications import registry
 from data.operations.policy import delivery_tests, policy_settings
 from data.operations.results import Denied, FreshProofNeeded, SessionOver
 from data.operations.signin import enrolment, recovery_codes, remembered_addresses, sessions
+from data.operations.targets import registry as targets
 from data.operations.users import (
     bulk_actions,
     credentials,
@@ -31,6 +32,7 @@ from data.operations.users.bulk_actions import Bulk
 from data.rules import public_keys
 from data.rules.applications import Asks, NewApplication, Protocol
 from data.rules.domain_types import Method, Mode, PolicyNotice, Role
+from data.rules.targets import NewTarget
 from data.storage import models
 from tui.command_palette import TwofoldCommands
 from tui.screens.user_detail import UserDetailScreen
@@ -117,6 +119,7 @@ ON_ONESELF = {
     "end_sessions": lambda world, me: world.run(sessions.end_my_sessions, me),
 }
 VPN = NewApplication("vpn", Protocol.HTTP, Asks.CODE)
+DB1 = NewTarget("db1", "10.0.0.5")
 ON_APPLICATION = {
     "rotate": registry.rotate_secret,
     "disable": registry.disable_application,
@@ -190,6 +193,7 @@ def build(world: World) -> None:
     for name in ("vpn", "halted", "guessing"):
         world.run(registry.add_application, OPERATOR, replace(VPN, name=name))
     world.run(registry.disable_application, OPERATOR, "halted")
+    world.run(targets.add_target, OPERATOR, DB1)
     suspended = models.Application.update(suspended_at=world.clock.now)
     suspended.where(models.Application.name == "guessing").execute()
     models.Account.update(remember_days=3).execute()
@@ -277,6 +281,7 @@ async def test_administrators_are_offered_what_they_can_do(peopled, who):
             await goes_to(person, "activity")
             assert offered(person) & set(ON_USER) == set()
         await walks_applications(person, me)
+        await walks_targets(person, me)
 
 
 async def walks_users(person: Person, me: Member, who: str, truth: dict[str, set[str]]) -> None:
@@ -450,6 +455,20 @@ async def walks_applications(person: Person, me: Member) -> None:
         found = offered(person)
         assert found & set(ON_APPLICATION) == can, row.name
         assert ("new" in found) == adds
+    assert bool(says(person)) == (not adds)
+
+
+async def walks_targets(person: Person, me: Member) -> None:
+    world = person.world
+    seen = possible(world, lambda world: world.run(targets.list_targets, me))
+    assert ("targets" in [tab.name for tab in person.app.tabs()]) == seen
+    if not seen:
+        return
+    await goes_to(person, "targets")
+    await person.sees("1 target")
+    adds = possible(world, lambda world: world.run(targets.add_target, me, replace(DB1, name="db2")))
+    removes = possible(world, lambda world: world.run(targets.remove_target, me, "db1"))
+    assert ("new" in offered(person), "remove" in offered(person)) == (adds, removes)
     assert bool(says(person)) == (not adds)
 
 

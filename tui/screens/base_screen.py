@@ -159,6 +159,7 @@ class MainScreen(ActingScreen[None]):
         Act.PRACTICES.binding("go('practices')", show=False),
         Act.SESSIONS.binding("go('sessions')", show=False),
         Act.APPLICATIONS.binding("go('applications')", show=False),
+        Act.TARGETS.binding("go('targets')", show=False),
         Act.SIGN_OUT.binding(),
         Act.PLAIN_MODE.binding(tooltip="Plain mode: static text", show=False),
     ]

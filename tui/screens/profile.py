@@ -10,6 +10,8 @@ from textual.widget import Widget
 from data.operations.audit.changes import Change
 from data.operations.results import Denied, Done
 from data.operations.signin import enrolment, recovery_codes, remembered_addresses, sessions
+from data.operations.targets import registry
+from data.operations.targets.registry import OwnTargets
 from data.operations.users import credentials, lifecycle, user_summaries
 from data.operations.users.user_summaries import Profile, UserDetail
 from data.rules.domain_types import Method, Mode, ThemeChoice
@@ -87,11 +89,14 @@ class ProfileScreen(MainScreen):
             return
         self.profile = profile
         self.query_one(ActionBar).offer([offer for offer in _OFFERS if self.offers(offer.action, ())])
-        self.query_one(DescriptionList).facts = _facts(profile, self.app.theme_choice)
+        mine = await self.app.read(registry.my_targets)
+        self.query_one(DescriptionList).facts = _facts(profile, mine, self.app.theme_choice)
 
     def concerns(self, change: Change) -> bool:
         """Return whether a change can show in one's own profile."""
-        return super().concerns(change) and change.is_about(self.app.heading.person)
+        if not super().concerns(change):
+            return False
+        return change.is_about(self.app.heading.person) or change.event.startswith("target.")
 
     @working
     async def action_set_up(self) -> None:
@@ -223,7 +228,7 @@ def _setting_up(profile: Profile) -> str:
     return "replace_phone" if profile.methods == {Method.APP} else "change_methods"
 
 
-def _facts(profile: Profile, theme: ThemeChoice) -> list[Fact]:
+def _facts(profile: Profile, mine_to_reach: OwnTargets | None, theme: ThemeChoice) -> list[Fact]:
     mine = profile.detail
     since = f", since {moment(mine.enrolled_at)}" if mine.enrolled_at else ""
     return [
@@ -243,6 +248,7 @@ def _facts(profile: Profile, theme: ThemeChoice) -> list[Fact]:
         ("SSH keys", key_lines(mine.keys)),
         *([("Remembered", address_lines(mine.remembered))] if mine.remembered else []),
         ("Last sign-in", moment(mine.last_signin_at)),
+        *_targets(mine_to_reach),
         ("How it works", None),
         ("", "\n".join(HOW_IT_WORKS)),
         ("Sessions", None),
@@ -250,6 +256,14 @@ def _facts(profile: Profile, theme: ThemeChoice) -> list[Fact]:
         ("Activity", None),
         ("", activity_lines(mine.recent)),
     ]
+
+
+def _targets(targets: OwnTargets | None) -> list[Fact]:
+    """Return the hosts that one may reach, each with the command line that does."""
+    if targets is None or not targets.rows:
+        return []
+    hindrance: list[Fact] = [("", targets.hindrance)] if targets.hindrance else []
+    return [("Targets", None), *hindrance, *((row.name, row.command) for row in targets.rows)]
 
 
 def _policy(profile: Profile) -> str:

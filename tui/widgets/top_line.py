@@ -12,8 +12,8 @@ from data.rules.safe_text import safe
 from tui.widgets.action_bar import ClickableLines, clicking
 from tui.widgets.cells import cell
 
-_IN_SHORT = {"profile": "Me", "applications": "Apps"}
-"""Shorter titles for when not all of them fit."""
+_IN_SHORT = {"applications": "Apps", "profile": "Me", "activity": "Log"}
+"""Shorter titles for when not all of them fit, in the order in which they are used."""
 _LONGEST = 12
 """Letters of the longest title."""
 
@@ -58,14 +58,19 @@ class TopLine(ClickableLines):
         return Content.assemble(" ", left.truncate(max(0, room - right.cell_length), pad=True), right)
 
     def _labels(self, room: int) -> Content:
-        short = [tab._replace(title=_IN_SHORT.get(tab.name, tab.title)) for tab in self._tabs]
-        cut = ((self._cut(short, length), "") for length in range(_LONGEST, 1, -1))
+        short = [self._shortened(count) for count in range(len(_IN_SHORT) + 1)]
+        cut = (self._cut(short[-1], length) for length in range(_LONGEST, 1, -1))
         line = Content()
-        for tabs, pad in chain([(self._tabs, " "), (self._tabs, ""), (short, "")], cut):
-            line = Content("").join(self._label(tab, pad) for tab in tabs)
+        for number, tabs in enumerate(chain([self._tabs], short, cut)):
+            line = Content("").join(self._label(tab, "" if number else " ") for tab in tabs)
             if line.cell_length <= room + 1:  # The last cell is a space.
                 break
         return line
+
+    def _shortened(self, count: int) -> list[Tab]:
+        """Give the first `count` of the tabs that have a shorter title that one."""
+        titles = dict(list(_IN_SHORT.items())[:count])
+        return [tab._replace(title=titles.get(tab.name, tab.title)) for tab in self._tabs]
 
     def _cut(self, tabs: Sequence[Tab], length: int) -> list[Tab]:
         """Cut the titles to a length, except that of the present tab."""

@@ -136,7 +136,8 @@ def _jumping(tx: Tx, actor: Actor) -> ActingUser | Denied:
         return me
     if not isinstance(me, ActingUser):
         return Denied("Only users jump to targets.")
-    reason = why_not_jump(me)
+    ssh = tx.services.ssh
+    reason = why_not_jump(me, ssh.command(me.user.name) if ssh else "sign in over SSH, without -J.")
     return me if reason is None else Denied(reason)
 
 

@@ -22,8 +22,6 @@ def usable_targets(me: ActingUser) -> Any:
     return target.select().where(mine).order_by(target.name)
 
 
-def why_not_jump(me: ActingUser) -> str | None:
-    """Return why a user may not jump in the session that they act in; None if they may."""
-    ssh = me.tx.services.ssh
-    sign_in = ssh.command(me.user.name) if ssh else "sign in over SSH, without -J."
+def why_not_jump(me: ActingUser, sign_in: str = "") -> str | None:
+    """Return why a user may not jump in the session that they act in, as the rule words it."""
     return why_no_jump(me.policy, me.facts, me.step, restricted=me.session.restricted, sign_in=sign_in)

@@ -154,7 +154,7 @@ def test_own_targets_say_what_hinders(world):
     world.user("boss", SYSTEM)
     add(world, DB1)
     own = world.run(registry.my_targets, world.session("ben"))
-    first = "Set up two-factor authentication first: ssh -p 2222 ben@ssh.clinic.example"
+    first = "Set up two-factor authentication first."
     assert ([row.name for row in own.rows], own.hindrance) == (["db1"], first)
     assert world.run(registry.my_targets, world.enrol("boss")).hindrance == ""
     world.run(accounts.add_account, OPERATOR, "Other", "Main", lifecycle.NewUser("x", "x@other.example"))
