@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import ClassVar, Protocol, TypeVar
+from typing import ClassVar, Final, Protocol, TypeVar
 
 from data.fair_queue import Unserved
-from data.operations.actors import read_user
+from data.operations.actors import facts_of, policy_of, read_user
 from data.operations.signin.admission import (
     Admitted,
     Attempt,
@@ -26,14 +26,17 @@ from data.operations.signin.password_guessing import (
     takes_turns,
     tell_of_failures,
 )
+from data.operations.signin.remembered_addresses import has_address
 from data.rules import passwords, throttle
-from data.rules.domain_types import FirstFactor
+from data.rules.domain_types import FirstFactor, Mode, Proof
 from data.rules.policy import (
+    ATTEMPTS,
     NeedCode,
     Refusal,
     Refused,
+    next_step,
 )
-from data.rules.remembered_addresses import password_credential
+from data.rules.remembered_addresses import may_remember, password_credential
 from data.rules.source_addresses import Origin, normalise, source_of
 from data.rules.user_fields import USERNAME_LIMIT, fold_username
 from data.storage import models
@@ -49,6 +52,10 @@ class Candidate:
     If there is no password, or a one-time password that has expired, `password_hash` is a decoy that no
     password matches. The typed name is not shown by `repr`: people type passwords there.
     `shares_address` says that the address is that of an application, from which everyone comes.
+
+    `code_asked` is set if the rules now ask for a code after either first factor. Whoever then proves one is
+    asked without another transaction: the one that judges the code decides again. `attempts_left` is how
+    often it can be wrong.
     """
 
     username: str = field(repr=False)
@@ -60,6 +67,8 @@ class Candidate:
     password_hash: str = field(repr=False)
     one_time_until: datetime | None = None
     shares_address: bool = False
+    code_asked: NeedCode | None = None
+    attempts_left: int = ATTEMPTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +97,14 @@ PasswordResult = FirstFactorResult | NotJudged
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
-_USER = Prepared(models.User, 1, lambda name: models.User.select().where(models.User.name == name))
+_USER = Prepared(
+    models.User,
+    1,
+    lambda name: (
+        models.User.select(models.User, models.Account).join(models.Account).where(models.User.name == name)
+    ),
+    parent="account",
+)
 _KEYS = Prepared(
     models.PublicKey,
     1,
@@ -96,6 +112,8 @@ _KEYS = Prepared(
         models.PublicKey.user == user_id
     ),
 )
+_NOBODY: Final = models.User(id=0, active=False, account=models.Account(mode=Mode.OFF.value))
+"""Stands for an unknown user where the same statements are run for one."""
 
 
 def find_candidate(
@@ -118,9 +136,10 @@ def find_candidate(
     user_id = known.id if known else None
     fingerprints = frozenset(key.fingerprint for key in _KEYS.all(user_id or 0))
     bucket = tx.services.vault.bucket(folded or username[:USERNAME_LIMIT])
+    origin = replace(origin, address=normalise(origin.address))
     return Candidate(
         username=folded,
-        origin=replace(origin, address=normalise(origin.address)),
+        origin=origin,
         bucket=bucket,
         user_id=user_id,
         credential=known.credential if known else 0,
@@ -128,6 +147,34 @@ def find_candidate(
         password_hash=_password_hash(tx, user, bucket),
         one_time_until=known.one_time_until if known else None,
         shares_address=shares_address,
+        code_asked=_code_asked(tx, known, origin),
+        attempts_left=known.attempts_left if known else ATTEMPTS,
+    )
+
+
+def _code_asked(tx: Tx, known: models.User | None, origin: Origin) -> NeedCode | None:
+    """Return the question for a code if either first factor leads to it, whatever is remembered."""
+    user = _NOBODY if known is None or known.lost_factor else known
+    facts, policy = facts_of(tx, user), policy_of(user.account)
+    is_known_place = has_address(user.id, origin.address) and may_remember(policy, origin)
+    step = next_step(policy, facts, Proof(FirstFactor.PASSWORD, address_remembered=is_known_place), tx.now)
+    return step if isinstance(step, NeedCode) else None
+
+
+def code_needed(candidate: Candidate, first_factor: FirstFactor, credential: str) -> CodeNeeded | None:
+    """Return the question for a code if the look-up has shown that it comes after a proven first factor."""
+    if candidate.user_id is None or candidate.code_asked is None:
+        return None
+    return CodeNeeded(
+        Attempt(
+            candidate.user_id,
+            candidate.username,
+            candidate.origin,
+            first_factor,
+            credential,
+            methods=candidate.code_asked.methods,
+            attempts_left=candidate.attempts_left,
+        )
     )
 
 
@@ -147,7 +194,8 @@ async def prove_password(
     failure without hashing, so that a source that hangs up pays with its own failures and not with
     others' time.
     """
-    return await judge_password(store, candidate, password, settle_password, gone)
+    asked = code_needed(candidate, FirstFactor.PASSWORD, password_credential(candidate.credential))
+    return await judge_password(store, candidate, password, settle_password, gone, asked)
 
 
 class Settle(Protocol[R_co]):
@@ -166,9 +214,13 @@ async def judge_password(
     password: str,
     settle: Settle[R],
     gone: asyncio.Event | None = None,
+    settled: R | None = None,
 ) -> R | FirstFactorRejected | NotJudged:
-    """Judge a password as `prove_password` does, and return what `settle` says of it."""
-    return await store.finish(_judge_password(store, candidate, password, settle, gone))
+    """Judge a password as `prove_password` does, and return what `settle` says of it.
+
+    `settled` is what it would say, if that is known, of a right password with which nothing is recorded.
+    """
+    return await store.finish(_judge_password(store, candidate, password, settle, gone, settled))
 
 
 async def _judge_password(
@@ -177,6 +229,7 @@ async def _judge_password(
     password: str,
     settle: Settle[R],
     gone: asyncio.Event | None,
+    settled: R | None,
 ) -> R | FirstFactorRejected | NotJudged:
     circumstances = await store.read(_circumstances, candidate)
     verified = await _verify(store, candidate, password, gone, circumstances)
@@ -184,6 +237,8 @@ async def _judge_password(
         return NotJudged()
     if verified is Unserved.GONE:
         return await store.run(_reject, candidate)
+    if settled is not None and verified == Verified(right=True) and not circumstances.many_failures:
+        return settled
     return await store.run(
         settle,
         candidate,

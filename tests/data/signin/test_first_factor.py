@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 from peewee import fn
-from support.database import PASSWORD, START, SYSTEM, Clock, World, statements
+from support.database import OPERATOR, PASSWORD, START, SYSTEM, Clock, World, statements
 
 from data.fair_queue import SOURCES
 from data.operations.actors import Member
@@ -16,7 +16,7 @@ from data.operations.signin.admission import Admitted, TurnedAway
 from data.operations.signin.first_factor import CodeNeeded, FirstFactorRejected, NotJudged
 from data.operations.users import credentials, lifecycle
 from data.rules import public_keys, throttle
-from data.rules.domain_types import Application, Mode
+from data.rules.domain_types import Application, FirstFactor, Mode
 from data.rules.policy import MustChangePassword, MustEnrol, Refusal, SignedIn
 from data.storage import models
 from data.storage.password_hashing import HashCost, Hasher
@@ -403,6 +403,66 @@ def test_decoy_signs_nobody_in(world):
     """Not even if it is judged right by mistake."""
     candidate = world.run(first_factor.find_candidate, "nobody", world.origin())
     assert world.run(first_factor.settle_password, candidate, right=True) == FirstFactorRejected()
+
+
+def look_up(world, name="anna"):
+    candidate = world.run(first_factor.find_candidate, name, world.origin())
+    return first_factor.code_needed(candidate, FirstFactor.KEY, PARSED.fingerprint)
+
+
+def test_look_up_knows_who_is_asked(world):
+    """It says the same as the transaction, and nothing where that does more than ask."""
+    world.user("anna", key=PARSED)
+    assert look_up(world) is None
+    assert look_up(world, "nobody") is None
+    world.enrol("anna")
+    asked = look_up(world)
+    assert isinstance(asked, CodeNeeded)
+    assert asked == world.first_by_key("anna", PARSED.fingerprint)
+    world.one_time_password("anna")
+    assert look_up(world) is None
+    world.set("anna", one_time_until=None, locked_at=START)
+    assert look_up(world) is None
+    world.set("anna", locked_at=None)
+    world.mode(Mode.OFF)
+    assert look_up(world) is None
+
+
+MEANWHILE = {
+    "locked": (lambda world: world.set("anna", locked_at=START), Refusal.LOCKED),
+    "deactivated": (lambda world: world.set("anna", active=False), Refusal.DEACTIVATED),
+    "key removed": (
+        lambda world: world.run(credentials.remove_key, OPERATOR, PARSED.fingerprint, name="anna"),
+        admission.CREDENTIAL_CHANGED,
+    ),
+}
+
+
+@pytest.mark.parametrize(("meanwhile", "told"), MEANWHILE.values(), ids=MEANWHILE)
+def test_who_is_asked_by_the_look_up_is_judged_again(world, meanwhile, told):
+    """The right code admits nobody to whom something happened since the look-up."""
+    world.user("anna", key=PARSED)
+    world.enrol("anna")
+    world.clock.forward(minutes=1)
+    asked = look_up(world)
+    meanwhile(world)
+    assert world.submit(asked.attempt, world.code("anna")) == TurnedAway(told)
+    assert world.events(user="anna", last=1) == ["signin.turned_away"]
+
+
+def test_look_up_runs_the_same_statements_for_everyone(world):
+    """Nobody sees from outside who exists, who has a second factor, and who is locked."""
+    for name in ("anna", "bob", "gone", "lost"):
+        world.user(name, key=PARSED if name == "anna" else None)
+    world.enrol("anna")
+    world.set("gone", active=False)
+    world.set("lost", lost_factor=True)
+    seen = []
+    for name in ("anna", "bob", "gone", "lost", "nobody", "not a name"):
+        with statements(world) as run:
+            world.run(first_factor.find_candidate, name, world.origin())
+        seen.append(run)
+    assert seen == [seen[0]] * 6
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from data.operations.signin import admission, enrolment, first_factor, recovery_
 from data.operations.signin.admission import Admitted
 from data.operations.signin.first_factor import CodeNeeded
 from data.operations.users import credentials, factor_administration, lifecycle, user_summaries
-from data.rules.domain_types import Application, Method, Mode, Policy
+from data.rules.domain_types import Application, FirstFactor, Method, Mode, Policy
 from data.rules.policy import NeedCode, SignedIn
 from data.rules.remembered_addresses import may_remember, still_holds
 from data.rules.source_addresses import Origin
@@ -174,6 +174,16 @@ def test_judged_again_at_admission(world, anna):
     candidate = world.run(first_factor.find_candidate, "anna", world.origin())
     remember_days(world, 0, seen=3)
     assert isinstance(world.run(first_factor.settle_password, candidate, right=True), CodeNeeded)
+
+
+def test_look_up_asks_nobody_whose_address_is_remembered(world, anna):
+    """The transaction that admits decides there; elsewhere it is clear that a code is asked."""
+
+    def is_asked(address):
+        candidate = world.run(first_factor.find_candidate, "anna", world.origin(address=address))
+        return first_factor.code_needed(candidate, FirstFactor.PASSWORD, "password:1") is not None
+
+    assert (is_asked("192.0.2.1"), is_asked("192.0.2.5")) == (False, True)
 
 
 def test_a_remembered_address_is_no_fresh_proof(world, anna):

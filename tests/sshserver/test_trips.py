@@ -1,0 +1,48 @@
+"""How often a sign-in goes to the store: transactions that may write, and those that only read."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from support.ssh_server import connect, running_server, until
+from support.ssh_users import PASSWORD, People
+
+from data.storage import models
+from sshserver.auth_backend import StoreBackend
+
+WRITE, READ = "IMMEDIATE", "DEFERRED"
+
+
+@pytest.fixture
+def begun(people: People, monkeypatch) -> Iterator[Counter[str]]:
+    """Count the transactions of each kind from here on."""
+    counted: Counter[str] = Counter()
+    database = models.database.obj
+    begin = database.begin
+
+    def counting(kind: str | None = None) -> None:
+        counted[str(kind)] += 1
+        begin(kind)
+
+    monkeypatch.setattr(database, "begin", counting)
+    return counted
+
+
+async def events(people: People) -> list[str]:
+    rows = models.AuditEntry.select(models.AuditEntry.event).order_by(models.AuditEntry.id)
+    return await people.store.read(lambda _tx: [row.event for row in rows])
+
+
+@pytest.mark.parametrize(("by_key", "reads"), [(True, 1), (False, 2)])
+async def test_one_write_signs_in_and_one_ends_it(people: People, begun, by_key, reads):
+    """With a password, what slows guesses down is read too."""
+    key = await people.add_with_key("alice", password=PASSWORD)
+    answers = [people.code()] if by_key else [PASSWORD, people.code()]
+    async with running_server(StoreBackend(people.store)) as running:
+        begun.clear()
+        connection, _ = await connect(running.port, "alice", answers, keys=[key] if by_key else None)
+        assert begun == {READ: reads, WRITE: 1}
+        connection.close()
+        await until(lambda: begun[WRITE] == 2)
+    assert (await events(people))[-2:] == ["signin.admitted", "signin.ended"]
+
