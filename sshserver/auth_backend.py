@@ -1,7 +1,7 @@
 """What a connection needs from the data layer. The self-test uses a backend of its own instead."""
 
 import asyncio
-from typing import Protocol
+from typing import Final, Protocol
 
 from data.delivery import sent_codes as delivery
 from data.delivery.carriers import Carriers
@@ -14,6 +14,9 @@ from data.rules.domain_types import Application, FirstFactor, Method
 from data.rules.protocol_misuse import Misuse
 from data.rules.source_addresses import Origin, normalise
 from data.store import Store
+
+TOGETHER_SECONDS: Final = 0.05
+"""How long the end of a session waits for others, so that they are written together."""
 
 
 class AuthBackend(Protocol):
@@ -58,6 +61,9 @@ class StoreBackend:
         self._store = store
         self._worker = worker
         self._carriers = carriers or Carriers()
+        self._ended: list[int] = []
+        """Sessions whose end is written in a moment, by `_recording`."""
+        self._recording: asyncio.Future[None] | None = None
 
     async def find(self, username: str, address: str) -> Candidate:
         """Look up a typed name in one reading transaction, in a time that does not reveal the result."""
@@ -86,8 +92,16 @@ class StoreBackend:
         return await delivery.send(self._store, self._carriers, second_factor.send_code, attempt, method)
 
     async def end_session(self, session_id: int) -> None:
-        """Record that a session ended."""
-        await self._store.run(sessions.end_session, session_id)
+        """Record that a session ended, in one transaction with others that end within `TOGETHER_SECONDS`."""
+        self._ended.append(session_id)
+        if self._recording is None:
+            self._recording = asyncio.ensure_future(self._record_ends())
+        await asyncio.shield(self._recording)
+
+    async def _record_ends(self) -> None:
+        await asyncio.sleep(TOGETHER_SECONDS)
+        ended, self._ended, self._recording = self._ended, [], None
+        await self._store.run(sessions.end_sessions, ended)
 
     async def record_misuse(self, user_id: int, address: str, what: Misuse) -> None:
         """Record misuse in the audit log."""

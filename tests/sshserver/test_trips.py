@@ -1,5 +1,6 @@
 """How often a sign-in goes to the store: transactions that may write, and those that only read."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator
 
@@ -46,3 +47,21 @@ async def test_one_write_signs_in_and_one_ends_it(people: People, begun, by_key,
         await until(lambda: begun[WRITE] == 2)
     assert (await events(people))[-2:] == ["signin.admitted", "signin.ended"]
 
+
+async def test_ends_are_written_together(people: People, begun):
+    """Each is audited, once, and waited for by the server before it stops."""
+    backend, names = StoreBackend(people.store), [f"user{number}" for number in range(6)]
+    key = await people.add_with_key("alice")
+    for name in names:
+        await people.add(name, key=key)
+    async with running_server(backend) as running:
+        opened = [await connect(running.port, name, [people.code()], keys=[key]) for name in names]
+        table = models.Session
+        ids = await people.store.read(lambda _tx: [row.id for row in table.select(table.id)])
+        begun.clear()
+        await asyncio.gather(*(backend.end_session(number) for number in [*ids, ids[0]]))
+        assert begun[WRITE] == 1
+        assert await people.open_sessions() == 0
+        for connection, _ in opened:
+            connection.close()
+    assert (await events(people)).count("signin.ended") == len(names)

@@ -1,6 +1,7 @@
 """The audit log: written in the transaction of the act it records, read in pages."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -86,6 +87,20 @@ def write(
 def write_own(tx: Tx, event: Event, user: models.User, origin: Origin, **detail: object) -> None:
     """Record what a user who is signing in or signed in did (see `write`)."""
     write(tx, event, origin, account_id=user.account_id, actor=user.name, user=user.name, **detail)
+
+
+def write_ends(tx: Tx, ended: Iterable[tuple[models.User, Origin]]) -> None:
+    """Record that sessions of these users ended, of which nobody is told."""
+    at, event = models.microseconds(tx.now), Event.SIGNED_OUT.value
+    append(
+        tx,
+        [
+            Columns(
+                at, user.account_id, event, user.name, user.name, origin.application, origin.address, "{}"
+            )
+            for user, origin in ended
+        ],
+    )
 
 
 @require_permission(Action.SEE_PEOPLE)

@@ -292,7 +292,9 @@ _SESSION = Prepared(
     models.Session,
     1,
     lambda key: (
-        models.Session.select(models.Session, models.User).join(models.User).where(models.Session.id == key)
+        models.Session.select(models.Session, models.User.id, models.User.name, models.User.account)
+        .join(models.User)
+        .where(models.Session.id == key)
     ),
     parent="user",
 )
@@ -301,8 +303,14 @@ _ENDED = PreparedWrite(2, lambda at, key: models.Session.update(ended_at=at).whe
 
 def end_session(tx: Tx, session_id: int) -> None:
     """Record that a session ended; the first record counts."""
-    session = _SESSION.one(session_id)
-    if session is None or session.ended_at is not None:
-        return
-    _ENDED.run(models.microseconds(tx.now), session_id)
-    trail.write_own(tx, Event.SIGNED_OUT, session.user, origin_of(session))
+    end_sessions(tx, [session_id])
+
+
+def end_sessions(tx: Tx, session_ids: Iterable[int]) -> None:
+    """Record that these sessions ended, as `end_session` does."""
+    found = (_SESSION.one(session_id) for session_id in dict.fromkeys(session_ids))
+    ending = [session for session in found if session is not None and session.ended_at is None]
+    for session in ending:
+        _ENDED.run(models.microseconds(tx.now), session.id)
+    if ending:
+        trail.write_ends(tx, [(each.user, origin_of(each)) for each in ending])

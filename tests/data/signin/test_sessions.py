@@ -295,3 +295,15 @@ def test_own_sessions(world):
     assert isinstance(world.run(sessions.end_my_sessions, me), Denied)
     entry = trail.entries(1, trail.Filter(user="anna"), limit=1)[0]
     assert entry.sentence == "Ended 2 sessions of their own (ssh 192.0.2.3)"
+
+
+def test_sessions_that_end_together(world):
+    """Each is recorded and audited once, whatever is named twice, has ended or was never there."""
+    members = [world.session(world.user(name)) for name in ("anna", "bob", "carl")]
+    world.run(sessions.end_session, members[2].session_id)
+    ids = [member.session_id for member in members]
+    world.run(sessions.end_sessions, [*ids, ids[0], 999])
+    world.run(sessions.end_sessions, ids)
+    assert world.events().count("signin.ended") == 3
+    assert [world.events(user=name, last=1) for name in ("anna", "bob", "carl")] == [["signin.ended"]] * 3
+    assert listed(world).total == 0
