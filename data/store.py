@@ -1,7 +1,8 @@
 """The one seam between async code and the database.
 
 An operation is a function whose first argument is a `Tx`. It runs in one transaction, off the event loop,
-and once handed over it runs to its end: a client that hangs up cancels the waiting, never the work.
+and once handed over it runs to its end: a client that hangs up cancels the waiting, never the work. Short
+ones that wait at the same moment can share a transaction (see `data.group_commit`).
 Denials are values; an exception rolls everything back. An operation may run again from its beginning when
 the database asks for it, so it must have no effect besides its transaction and its result.
 """
@@ -11,7 +12,7 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from peewee import DatabaseError, InterfaceError
 
 from data.errors import ExplainedError
 from data.fair_queue import FairQueue, Unserved
+from data.group_commit import GroupCommit, PendingWrite
 from data.rules.doctor import Finding
 from data.rules.domain_types import Method
 from data.rules.invitations import SshAddress
@@ -182,6 +184,7 @@ class Store:
         self.on_timing: Timing | None = None
         """Called on the working threads to measure the work."""
         self._writer = ThreadPoolExecutor(database.writers, "store-writer")
+        self._together = GroupCommit(self._writer, self._run_group, StoreUnavailableError)
         self._reader = ThreadPoolExecutor(database.readers, "store-reader")
         self._hasher = ThreadPoolExecutor(1, "hasher")
         self.turns = FairQueue()
@@ -198,6 +201,18 @@ class Store:
         """
         work = self._reported("write", lambda: self.run_now(operation, *args, **kwargs))
         return await self._on("write", self._writer, work)
+
+    async def run_with_others(
+        self, operation: Callable[Concatenate[Tx, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run a short operation that may write, in one transaction with others that wait.
+
+        All of them are answered after its commit, so a long one would delay the others.
+
+        Raises:
+            StoreUnavailableError: when the database fails; the operation had no effect.
+        """
+        return await self._together.run(lambda tx: operation(tx, *args, **kwargs))
 
     async def read(
         self, operation: Callable[Concatenate[Tx, P], R], /, *args: P.args, **kwargs: P.kwargs
@@ -237,13 +252,21 @@ class Store:
     async def run_until_mark(
         self, operation: Callable[Concatenate[Tx, P], R], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
-        """Run an operation that may write, and return as `read_until_mark` does.
+        """Run an operation as `run_with_others` does, and return, or raise, as `read_until_mark` does."""
+        return await _at_a_mark(self._together.hand_over(lambda tx: operation(tx, *args, **kwargs)))
 
-        Raises:
-            StoreUnavailableError: when the database fails; the operation had no effect.
-        """
-        work = self._reported("write", lambda: self.run_now(operation, *args, **kwargs))
-        return await _at_a_mark(self._writer.submit(self._measured("write", work)))
+    def _run_group(self, group: Sequence[PendingWrite]) -> list[Any]:
+        began = time.monotonic()
+
+        def run_each(_tx: Tx) -> list[Any]:
+            return [pending.operation(self._tx()) for pending in group]
+
+        try:
+            return self._reported("write", lambda: self.run_now(run_each), group[0].handed_over)()
+        finally:
+            if tell := self.on_timing:
+                for pending in group:
+                    tell("write", began - pending.handed_over, time.monotonic() - began)
 
     def _reading(
         self, operation: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs
@@ -294,6 +317,7 @@ class Store:
 
     def close(self) -> None:
         """Wait for the work that was handed over, then close."""
+        self._writer.submit(self._together.write_all)
         for executor, threads in (
             (self._writer, self._database.writers),
             (self._reader, self._database.readers),
@@ -365,14 +389,16 @@ class Store:
         if fault is not None:
             raise StoreUnavailableError(fault)
 
-    def _reported(self, kind: str, work: Callable[[], R]) -> Callable[[], R]:
+    def _reported(
+        self, kind: str, work: Callable[[], R], handed_over: float | None = None
+    ) -> Callable[[], R]:
         """Log what is wrong with the database once, until the fault changes or is gone."""
-        handed_over = time.monotonic()
+        since = handed_over or time.monotonic()
 
         def reported() -> R:
             # While the database fails, each operation before this one may have used up its whole time.
             fault = self._faults.get(kind)
-            if fault is not None and time.monotonic() - handed_over > _QUEUED_SECONDS:
+            if fault is not None and time.monotonic() - since > _QUEUED_SECONDS:
                 raise StoreUnavailableError(fault=fault)
             try:
                 result = work()

@@ -81,11 +81,11 @@ class StoreBackend:
         """Judge a key whose signature was verified, in one transaction or in none."""
         if asked := first_factor.code_needed(candidate, FirstFactor.KEY, fingerprint):
             return asked
-        return await self._store.run(first_factor.prove_key, candidate, fingerprint)
+        return await self._store.run_with_others(first_factor.prove_key, candidate, fingerprint)
 
     async def submit_code(self, attempt: Attempt, answer: str) -> CodeResult:
         """Count, verify and use up a code in one transaction."""
-        return await self._store.run(second_factor.submit_code, attempt, answer)
+        return await self._store.run_with_others(second_factor.submit_code, attempt, answer)
 
     async def send_code(self, attempt: Attempt, method: Method) -> SendResult:
         """Create a code in one transaction, then pass it to its carrier."""
@@ -101,8 +101,10 @@ class StoreBackend:
     async def _record_ends(self) -> None:
         await asyncio.sleep(TOGETHER_SECONDS)
         ended, self._ended, self._recording = self._ended, [], None
-        await self._store.run(sessions.end_sessions, ended)
+        await self._store.run_with_others(sessions.end_sessions, ended)
 
     async def record_misuse(self, user_id: int, address: str, what: Misuse) -> None:
         """Record misuse in the audit log."""
-        await self._store.run(record_misuse, user_id, Origin(Application.SSH, normalise(address)), what)
+        await self._store.run_with_others(
+            record_misuse, user_id, Origin(Application.SSH, normalise(address)), what
+        )

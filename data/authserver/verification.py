@@ -78,7 +78,9 @@ class Verifier:
 
     async def _password(self, asking: AskingApplication, request: VerifyRequest) -> Verdict:
         if request.transaction_id is not None:
-            return await self._sent(await self._store.run(password_signin.answer_challenge, asking, request))
+            return await self._sent(
+                await self._store.run_with_others(password_signin.answer_challenge, asking, request)
+            )
         candidate = await self._store.read_until_mark(password_signin.find_candidate, asking, request)
         if candidate is None:
             return Reject()

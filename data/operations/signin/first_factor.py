@@ -236,10 +236,10 @@ async def _judge_password(
     if verified is Unserved.BUSY:
         return NotJudged()
     if verified is Unserved.GONE:
-        return await store.run(_reject, candidate)
+        return await store.run_with_others(_reject, candidate)
     if settled is not None and verified == Verified(right=True) and not circumstances.many_failures:
         return settled
-    return await store.run(
+    return await store.run_with_others(
         settle,
         candidate,
         right=verified.right,
@@ -263,7 +263,7 @@ async def _prove_fresh_password(
     if verified is Unserved.BUSY:
         return NotJudged()
     right = isinstance(verified, Verified) and verified.right
-    return None if right else await store.run(_reject, candidate)
+    return None if right else await store.run_with_others(_reject, candidate)
 
 
 async def _verify(

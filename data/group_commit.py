@@ -1,0 +1,129 @@
+"""Group commit: short operations that wait while one commits run in one transaction after it.
+
+They run one after the other, in the order in which they were handed over, and each is answered after the
+commit. If one of them raises, nothing of the group is kept, and each runs again in a transaction of its own:
+an operation has no effect besides its transaction and its result.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+R = TypeVar("R")
+Operation = Callable[[Any], Any]
+"""An operation with its arguments; what it is given is the `Tx` of its own."""
+MOST: Final = 32
+"""Operations in a group: what each adds delays the answers to all."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingWrite:
+    """An operation that was handed over, when, and who is answered."""
+
+    operation: Operation
+    woken: asyncio.Future[None] | None
+    """A future of the loop that is woken with the answer; None if no one waits there."""
+    answer: Future[Any] = field(default_factory=Future)
+    handed_over: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    result: Any = None
+    error: BaseException | None = None
+
+
+class GroupCommit:
+    """Collects what waits for a thread that writes.
+
+    `transact` runs the operations of a group in one transaction on that thread, and returns their results.
+    What it raises of the type `failure` is the answer to all of the group.
+    """
+
+    def __init__(
+        self,
+        thread: Executor,
+        transact: Callable[[Sequence[PendingWrite]], list[Any]],
+        failure: type[Exception],
+    ) -> None:
+        self._thread = thread
+        self._transact = transact
+        self._failure = failure
+        self._waiting: deque[PendingWrite] = deque()
+        self._called = False
+        """Whether the thread will look at what waits, after its earlier work."""
+
+    async def run(self, operation: Callable[[Any], R]) -> R:
+        """Run an operation; once handed over it runs to its end, whether or not the caller waits."""
+        woken = asyncio.get_running_loop().create_future()
+        answer: Future[R] = self.hand_over(operation, woken)
+        await woken
+        return answer.result()
+
+    def hand_over(
+        self, operation: Callable[[Any], R], woken: asyncio.Future[None] | None = None
+    ) -> Future[R]:
+        """Have an operation run, and return what its result will be in."""
+        pending = PendingWrite(operation, woken)
+        self._waiting.append(pending)
+        self._call()
+        return pending.answer
+
+    def write_all(self) -> None:
+        """Run all that waits, in the thread that writes, before that ends."""
+        while self._waiting:
+            self._write()
+
+    def _call(self) -> None:
+        if not self._called:
+            self._called = True
+            self._thread.submit(self._write)
+
+    def _write(self) -> None:
+        """Run one group; the next one waits for what other work the thread has."""
+        # Cleared before anything is taken: who hands over from here on calls the thread again.
+        self._called = False
+        group: list[PendingWrite] = []
+        with suppress(IndexError):
+            while len(group) < MOST:
+                group.append(self._waiting.popleft())
+        if self._waiting:
+            self._call()
+        if group:
+            _answer(group, self._outcomes(group))
+
+    def _outcomes(self, group: Sequence[PendingWrite]) -> list[_Outcome]:
+        try:
+            return [_Outcome(result) for result in self._transact(group)]
+        except self._failure as error:
+            return [_Outcome(error=error)] * len(group)
+        except BaseException as error:  # noqa: BLE001 - whoever asked is told, as by an executor.
+            if len(group) == 1:
+                return [_Outcome(error=error)]
+        return [outcome for each in group for outcome in self._outcomes([each])]
+
+
+def _answer(group: Sequence[PendingWrite], outcomes: Sequence[_Outcome]) -> None:
+    """Answer all, and wake each loop once."""
+    woken: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+    for pending, outcome in zip(group, outcomes, strict=True):
+        if outcome.error is None:
+            pending.answer.set_result(outcome.result)
+        else:
+            pending.answer.set_exception(outcome.error)
+        if pending.woken is not None:
+            woken.setdefault(pending.woken.get_loop(), []).append(pending.woken)
+    for loop, futures in woken.items():
+        with suppress(RuntimeError):  # The loop was closed, so no one waits there any more.
+            loop.call_soon_threadsafe(_wake, futures)
+
+
+def _wake(futures: Sequence[asyncio.Future[None]]) -> None:
+    for future in futures:
+        if not future.done():  # Otherwise its caller was cancelled.
+            future.set_result(None)
