@@ -190,6 +190,60 @@ def _applications(enabled: list[ApplicationFacts]) -> Iterator[_Parts]:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """What a check-up examines of an account's certificates.
+
+    `present` is the fingerprint of the authority that signs, and `opens` whether its key can be opened.
+    `former` are those of retired ones, each with when the last of its certificates ends. `nameless` are
+    active users who have no principal, because their names are reserved.
+    """
+
+    hours: int
+    present: str | None
+    opens: bool
+    former: tuple[tuple[str, datetime], ...]
+    nameless: People
+
+
+def judge_certificates(account: str, facts: CertificateFacts) -> tuple[Finding, ...]:
+    """Judge the certificates of an account; there is nothing to say where it has no authority."""
+    return tuple(Finding(_topic(account), *parts) for parts in _certificates(facts))
+
+
+def _certificates(facts: CertificateFacts) -> Iterator[_Parts]:
+    if facts.present is None:
+        if facts.hours:
+            yield (
+                Level.PROBLEM,
+                "Certificates are on, but there is no certificate authority.",
+                "twofold ca init",
+            )
+        return
+    if not facts.opens:
+        yield (
+            Level.PROBLEM,
+            "The key of the certificate authority cannot be opened. No certificates can be issued.",
+            "Replace it, and have hosts trust the new one: twofold ca rotate",
+        )
+    elif facts.hours:
+        yield Level.FINE, f"Certificates for {facts.hours} h are signed by {facts.present}.", ""
+    else:
+        yield Level.FINE, "Certificates are off.", ""
+    for former, until in facts.former:
+        yield (
+            Level.NOTE,
+            f"Certificates of the former authority {former} can be used until {until:%Y-%m-%d %H:%M} UTC.",
+            "Then remove its line from all hosts.",
+        )
+    if facts.hours and facts.nameless.count:
+        yield (
+            Level.NOTE,
+            f"People who get no certificates, because their names are reserved: {facts.nameless.listed}.",
+            "Give each a principal: twofold user principal add NAME PRINCIPAL",
+        )
+
+
 def judge_clock(
     now: datetime, *, newest: datetime | None, stuck: int, database_now: datetime | None
 ) -> tuple[Finding, ...]:

@@ -116,7 +116,9 @@ class OverviewScreen(MainScreen):
             people = f"{counts.total:,} {'person' if counts.total == 1 else 'people'}"
             share = f"{counts.enabled:,} of {people} with 2FA"
             left = "" if view.days_left is None else f", {counted(view.days_left, 'day')} left"
-            first = Content.assemble((share, "bold"), (f"  mode {view.mode.value}{left}", "$text-muted"))
+            issued = f", {counted(view.certificates, 'certificate')}" if view.certificates else ""
+            words = f"  mode {view.mode.value}{left}{issued}"
+            first = Content.assemble((share, "bold"), (words, "$text-muted"))
         names = {Status.ENABLED: "Set up"} if is_off else None
         self.query_one("#headline", Static).update(
             Content("\n").join([first, stacked(counts, width), legend(counts, width, names)])

@@ -140,12 +140,17 @@ def _make(here: Acting) -> models.CertificateAuthority:
     return found
 
 
-def _view(here: Acting, present: models.CertificateAuthority) -> AuthoritiesView:
+def former_authorities(here: Acting) -> tuple[AuthorityRow, ...]:
+    """Read the retired authorities of the actor's account whose certificates live, the latest first."""
     table = models.CertificateAuthority
     retired = (table.account == here.account_id) & table.retired_at.is_null(False)
     former = (_row(here.tx, row) for row in table.select().where(retired).order_by(table.id.desc()))
+    return tuple(row for row in former if row.live)
+
+
+def _view(here: Acting, present: models.CertificateAuthority) -> AuthoritiesView:
     account = models.Account.get_by_id(here.account_id).name
-    return AuthoritiesView(account, _row(here.tx, present), tuple(row for row in former if row.live))
+    return AuthoritiesView(account, _row(here.tx, present), former_authorities(here))
 
 
 def _row(tx: Tx, authority: models.CertificateAuthority) -> AuthorityRow:

@@ -141,9 +141,11 @@ def withdraw_certificate(tx: Tx, actor: Actor, serial: int) -> Done | Refused:
     return Done(f"Certificate {serial} of {found.user.name} withdrawn.")
 
 
-def count_live_certificates(acting: Acting) -> int:
-    """Count the live certificates of the account."""
-    return int(_of_account(acting).where(_live(acting.tx)).count())
+def count_live_certificates(tx: Tx, account_id: int) -> int:
+    """Count the live certificates of an account."""
+    table, authority = models.Certificate, models.CertificateAuthority
+    ours = authority.select(authority.id).where(authority.account == account_id)
+    return int(table.select().where(table.authority.in_(ours), _live(tx)).count())
 
 
 def _is_restricted(acting: Acting) -> bool:

@@ -7,6 +7,7 @@ from peewee import fn
 
 from data.operations.actors import Acting, Operator, in_each_account
 from data.operations.applications.findings import check_applications
+from data.operations.certificates.findings import check_certificates
 from data.operations.maintenance import clock_jumps
 from data.operations.results import Denied
 from data.operations.secret_sealing import open_factor
@@ -100,7 +101,9 @@ def recipient(_tx: Tx) -> str | None:
 
 def _check_account(acting: Acting) -> tuple[Finding, ...]:
     facts = _facts(acting)
-    return (*doctor.judge_account(facts), *check_applications(acting, facts.name))
+    account = models.Account.get_by_id(acting.account_id)
+    others = (*check_applications(acting, facts.name), *check_certificates(acting, account))
+    return (*doctor.judge_account(facts), *others)
 
 
 def _facts(acting: Acting) -> AccountFacts:

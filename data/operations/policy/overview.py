@@ -10,6 +10,8 @@ from peewee import fn
 
 from data.operations.actors import Acting
 from data.operations.applications.findings import check_applications
+from data.operations.certificates.findings import check_certificates
+from data.operations.certificates.listing import count_live_certificates
 from data.operations.guards import require_permission, why_not
 from data.operations.signin.password_guessing import guessed_now
 from data.operations.users.queries import pending_since_before, people_in
@@ -125,7 +127,8 @@ class Overview:
 
     `practices` are the largest of `practice_count`, the largest first; `roles` are those that someone holds.
     `deadline` is that of the mode while it is ahead, and `days_left` how many days are left until then.
-    `days` are the last `DAYS`, oldest first; `attention` has the most urgent first. `may_add` says whether
+    `days` are the last `DAYS`, oldest first; `attention` has the most urgent first. `certificates` counts the
+    live ones. `may_add` says whether
     the actor may add people.
     """
 
@@ -139,6 +142,7 @@ class Overview:
     may_add: bool
     deadline: datetime | None = None
     days_left: int | None = None
+    certificates: int = 0
 
 
 @require_permission(Action.SEE_PEOPLE)
@@ -175,6 +179,7 @@ def show_overview(acting: Acting) -> Overview:
         may_add=why_not(acting, SensitiveAction.EMPOWER_PEOPLE) is None,
         deadline=demand.deadline,
         days_left=days_until(acting.policy, acting.tx.now),
+        certificates=count_live_certificates(acting.tx, account.id),
     )
 
 
@@ -255,6 +260,7 @@ def _findings(acting: Acting, account: models.Account) -> Iterator[Finding]:
     here = (user.account == account.id) & user.active
     guessed = people_in(user.select().where(here & user.id.in_(guessed_now(acting.tx))))
     of_people = judge_guessed(account.name, guessed)
-    for finding in (*of_people, *of_policy, *acting.tx.services.check_up.findings):
+    of_certificates = check_certificates(acting, account)
+    for finding in (*of_people, *of_policy, *of_certificates, *acting.tx.services.check_up.findings):
         if finding.level is not Level.FINE:
             yield finding

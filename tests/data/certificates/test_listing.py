@@ -4,13 +4,16 @@ import pytest
 from support.database import OPERATOR, SYSTEM
 
 from data.operations.actors import Member, Operator
-from data.operations.certificates import issuing, listing
+from data.operations.certificates import authorities, issuing, listing
 from data.operations.certificates.listing import State
-from data.operations.maintenance import accounts
+from data.operations.maintenance import accounts, doctor_facts
+from data.operations.policy import overview
 from data.operations.results import Denied
 from data.operations.users.lifecycle import NewUser
+from data.rules.doctor import Level
 from data.rules.domain_types import Role
 from data.rules.permissions import Action
+from data.storage import models
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA x"
 
@@ -87,3 +90,43 @@ def test_who_withdraws_which(world, people):
     assert states[mine][1] == "Its user withdrew it."
     assert states[other][1] == "An administrator withdrew it."
     assert len(states) == 3
+
+
+def found(world, account="account Clinic"):
+    """Return what the check-up says of certificates."""
+    findings = world.run(doctor_facts.check_accounts, Operator("root"))
+    return [
+        (each.level, each.sentence)
+        for each in findings
+        if each.topic == account and ("ertificat" in each.sentence)
+    ]
+
+
+@pytest.mark.feature("certificates-checked")
+def test_what_the_check_up_says(world, people):
+    """Of an authority at work, a retired one, names that are reserved, and a key that does not open."""
+    first = world.run(authorities.show_authorities, OPERATOR).present.fingerprint
+    assert found(world) == [(Level.FINE, f"Certificates for 8 h are signed by {first}.")]
+    assert world.run(overview.show_overview, OPERATOR).certificates == 0
+    until = world.run(issuing.issue_certificate, people["anna"], KEY).until
+    assert world.run(overview.show_overview, OPERATOR).certificates == 1
+    world.run(authorities.rotate_authority, OPERATOR, first)
+    world.user("root")
+    said = f"Certificates of the former authority {first} can be used until {until:%Y-%m-%d %H:%M} UTC."
+    assert (Level.NOTE, said) in found(world)
+    nameless = "People who get no certificates, because their names are reserved: root."
+    assert (Level.NOTE, nameless) in found(world)
+    models.CertificateAuthority.update(sealed_key=b"x" * 80).execute()
+    broken = "The key of the certificate authority cannot be opened. No certificates can be issued."
+    assert (Level.PROBLEM, broken) in found(world)
+    attention = world.run(overview.show_overview, OPERATOR).attention
+    assert broken in [each.finding.sentence for each in attention if each.finding]
+
+
+@pytest.mark.feature("certificates-checked")
+def test_certificates_without_an_authority(world):
+    assert found(world) == []
+    models.Account.update(certificate_hours=8).execute()
+    assert found(world) == [
+        (Level.PROBLEM, "Certificates are on, but there is no certificate authority."),
+    ]

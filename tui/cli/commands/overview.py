@@ -63,6 +63,8 @@ def _lines(seen: Overview, width: int) -> Iterator[str]:
     yield f"Two-factor authentication: {share}"
     if seen.deadline and seen.days_left:
         yield f"Required from {seen.deadline:%Y-%m-%d}: {counted(seen.days_left, 'day')} left"
+    if seen.certificates:
+        yield f"Certificates that hosts accept: {seen.certificates:,}"
     is_plain = streams().is_plain
     yield ""
     yield from _groups_in_words(seen) if is_plain else _groups(seen, width)
@@ -169,6 +171,7 @@ def _as_json(seen: Overview) -> dict[str, object]:
         "mode": seen.mode.value,
         "deadline": iso(seen.deadline),
         "days_left": seen.days_left,
+        "certificates": seen.certificates,
         **_counts_json(seen.counts),
         "practices": [{"name": group.name, **_counts_json(group.counts)} for group in seen.practices],
         "practice_count": seen.practice_count,
