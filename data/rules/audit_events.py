@@ -206,7 +206,7 @@ _SENTENCES: dict[Event, str] = {
     Event.APPLICATION_SUSPENDED: "Application {name} suspended: wrong codes of {users:user} in ten minutes",
     Event.AUTHORITY_CREATED: "Certificate authority created: {fingerprint}",
     Event.AUTHORITY_ROTATED: "Certificate authority rotated: {fingerprint}, previously {former_fingerprint}",
-    Event.CERTIFICATE_ISSUED: "Certificate {serial} issued for {principals}, valid until {until}",
+    Event.CERTIFICATE_ISSUED: "Certificate {serial} issued for {principals} until {until}: {fingerprint}",
     Event.CERTIFICATES_WITHDRAWN: "{count:certificate} withdrawn: {reason}",
     Event.PRINCIPAL_ADDED: "Principal {principal} added",
     Event.PRINCIPAL_REMOVED: "Principal {principal} removed",

@@ -19,7 +19,8 @@ from support.ssh_server import HOST, Running, connect, running_server, until
 from support.ssh_users import OPERATOR, PASSWORD, People
 
 from data.delivery.carriers import Carriers
-from data.operations.policy import policy_settings
+from data.operations.certificates import authorities
+from data.operations.policy import certificate_policy, policy_settings
 from data.operations.users import factor_administration, role_grants
 from data.rules import users_csv
 from data.rules.deadline import begins
@@ -383,3 +384,26 @@ async def test_days_left_are_told_beside_the_output(running, people):
     async with connection as eve:
         refused = await eve.run("me --json")
         assert (refused.exit_status, refused.stdout, "me enrol" in refused.stderr) == (1, "", True)
+
+
+@pytest.mark.feature("certificates-commands")
+async def test_certificates_over_one_connection(running, people):
+    """What shares a connection shares its code, for five minutes."""
+    await people.store.run(authorities.init_authority, OPERATOR)
+    await people.store.run(certificate_policy.set_certificate_hours, OPERATOR, 8, seen=0)
+    async with await signed_in(running, people, "ben") as ben:
+        for _ in range(2):
+            issued = await ben.run("cert")
+            assert issued.exit_status == 0
+            certificate = asyncssh.import_certificate(issued.stdout)
+            assert certificate.key.public_data == people.keys["ben"].public_data
+        people.clock.forward(seconds=360)
+        refused = await ben.run("cert", stdin=DEVNULL)
+        assert (refused.exit_status, refused.stdout) == (1, "")
+        confirmed = await ben.run("me confirm", input=f"{people.code()}\n")
+        assert confirmed.exit_status == 0, confirmed.stderr
+        by_key = await ben.run("cert -", input=f"{people.keys['ben'].export_public_key().decode()}\n")
+        assert asyncssh.import_certificate(by_key.stdout).principals == ["ben"]
+        people.clock.forward(seconds=360)
+        asked = await ben.run("cert", input=f"{people.code()}\n")
+        assert asyncssh.import_certificate(asked.stdout).principals == ["ben"]
