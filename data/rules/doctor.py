@@ -1,6 +1,6 @@
 """A check-up of an installation: known facts turned into findings, each with what to do."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -242,6 +242,16 @@ def _certificates(facts: CertificateFacts) -> Iterator[_Parts]:
             f"People who get no certificates, because their names are reserved: {facts.nameless.listed}.",
             "Give each a principal: twofold user principal add NAME PRINCIPAL",
         )
+
+
+def judge_targets(account: str, unreachable: Sequence[str]) -> tuple[Finding, ...]:
+    """Judge which targets of an account no one can reach, given by name."""
+    if not unreachable:
+        return ()
+    named = People(len(unreachable), tuple(unreachable[:NAMED])).listed
+    said = f"Targets that no one can reach: {named}."
+    advice = "To see why: twofold target show NAME. Check [forwarding] networks in twofold.toml."
+    return (Finding(_topic(account), Level.NOTE, said, advice),)
 
 
 def judge_clock(

@@ -24,6 +24,7 @@ ORDER = (
     *(
         "cryptographic-keys",
         "audit-log",
+        "forwarding",
         "applications",
         "http",
         "radius",

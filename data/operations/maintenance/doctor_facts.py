@@ -12,6 +12,7 @@ from data.operations.maintenance import clock_jumps
 from data.operations.results import Denied
 from data.operations.secret_sealing import open_factor
 from data.operations.signin.password_guessing import guessed_now
+from data.operations.targets.registry import unreachable_targets
 from data.operations.users.queries import has_factor, holds, people_in, shown_as
 from data.rules import doctor
 from data.rules.audit_events import Event
@@ -101,9 +102,12 @@ def recipient(_tx: Tx) -> str | None:
 
 def _check_account(acting: Acting) -> tuple[Finding, ...]:
     facts = _facts(acting)
-    account = models.Account.get_by_id(acting.account_id)
-    others = (*check_applications(acting, facts.name), *check_certificates(acting, account))
-    return (*doctor.judge_account(facts), *others)
+    return (
+        *doctor.judge_account(facts),
+        *check_applications(acting, facts.name),
+        *check_certificates(acting, models.Account.get_by_id(acting.account_id)),
+        *doctor.judge_targets(facts.name, unreachable_targets(acting)),
+    )
 
 
 def _facts(acting: Acting) -> AccountFacts:

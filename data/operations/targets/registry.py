@@ -137,6 +137,15 @@ def my_targets(me: ActingUser) -> OwnTargets:
     return OwnTargets(tuple(rows), why_not_jump(me) or "")
 
 
+def unreachable_targets(acting: Acting) -> list[str]:
+    """Return the names of the targets of the account that no one can reach, as far as that is known."""
+    table, networks = models.Target, acting.tx.services.forwarding
+    rows = (
+        table.select().where((table.account == acting.account_id) & ~table.by_operator).order_by(table.name)
+    )
+    return [row.name for row in rows if rules.why_unreachable(row.host, by_operator=False, networks=networks)]
+
+
 def whom_in_words(row: TargetRow) -> str:
     """Return whom a target is for, in words."""
     if row.everyone:

@@ -7,7 +7,7 @@ import pytest
 from support.database import OPERATOR, SECURITY, SUPPORT, SYSTEM, World
 
 from data.operations.actors import Operator
-from data.operations.maintenance import accounts
+from data.operations.maintenance import accounts, doctor_facts
 from data.operations.results import Denied, Done
 from data.operations.targets import jumps, registry
 from data.operations.targets.jumps import JumpTarget
@@ -98,6 +98,10 @@ def test_members_are_bounded(world):
     assert "192.0.2.1 is not in [forwarding] networks" in add(world, NewTarget("a", "192.0.2.1"), boss)
     assert add(world, NewTarget("b", "10.0.0.5"), boss) == "Target b added for everyone in the account."
     add(world, NewTarget("c", "127.0.0.1"))
+    found = world.run(doctor_facts.check_accounts, OPERATOR)
+    assert [each.sentence for each in found if "arget" in each.sentence] == [
+        "Targets that no one can reach: a."
+    ]
     states = {row.name: bool(row.why_unreachable) for row in world.run(registry.list_targets, boss).rows}
     assert states == {"db1": False, "a": True, "b": False, "c": False}
 

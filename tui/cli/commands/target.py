@@ -27,7 +27,10 @@ from tui.cli.text_tables import echo_json, echo_table, iso
     ),
 )
 def target() -> None:
-    """Manage the targets: the hosts that people reach through the server with ssh -J, and no others."""
+    """Manage the targets: the hosts that people reach through the server with ssh -J, and no others.
+
+    The manual says how: `twofold help forwarding`.
+    """
 
 
 @for_members()
