@@ -193,19 +193,36 @@ def factor_among(factors: Sequence[models.Factor], method: Method) -> models.Fac
     return next((row for row in factors if row.kind == method.value), None)
 
 
-def facts_of(tx: Tx, user: models.User, usable: Sequence[models.Factor] | None = None) -> UserFacts:
-    """Gather the facts about a user for the rules; `usable` are their usable factors, if already read."""
+def facts_of(
+    tx: Tx,
+    user: models.User,
+    usable: Sequence[models.Factor] | None = None,
+    roles: frozenset[Role] | None = None,
+) -> UserFacts:
+    """Gather the facts about a user for the rules; `usable` factors and `roles` are read if not given."""
     if usable is None:
         usable = usable_factors(user.id, policy_of(user.account))
+    return facts_from(
+        user,
+        tuple(Method(row.kind) for row in usable),
+        roles_of(user) if roles is None else roles,
+        recovery_codes=user.lost_factor and _has_recovery_codes(tx, user.id),
+    )
+
+
+def facts_from(
+    user: models.User, methods: tuple[Method, ...], roles: frozenset[Role], *, recovery_codes: bool
+) -> UserFacts:
+    """Put together the facts about a user; `recovery_codes` matters only if their last factor was lost."""
     return UserFacts(
         active=user.active,
         locked=user.locked_at is not None,
         one_time_password=user.one_time_until is not None,
         required=user.required,
         lost_factor=user.lost_factor,
-        methods=tuple(Method(row.kind) for row in usable),
-        roles=roles_of(user),
-        recovery_codes=user.lost_factor and _has_recovery_codes(tx, user.id),
+        methods=methods,
+        roles=roles,
+        recovery_codes=recovery_codes,
         grace_from=user.grace_from,
     )
 

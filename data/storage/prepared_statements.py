@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from peewee import Model, Value
+from peewee import Model, PostgresqlDatabase, Value, fn
 
 from data.storage.models import database
 
@@ -26,12 +26,16 @@ class Prepared(Generic[M]):
     """A read of a table whose statement stays the same; only its values change.
 
     `make` builds it from placeholders for `values` values, which go to the database unchanged. If
-    `parent` names a foreign key, the columns of its target follow the table's own.
+    `parent` names a foreign key, the columns of its target follow the table's own. After them come `more`
+    columns, which are no table's.
     """
 
-    def __init__(self, table: type[M], values: int, make: Callable[..., Any], parent: str = "") -> None:
+    def __init__(
+        self, table: type[M], values: int, make: Callable[..., Any], parent: str = "", more: int = 0
+    ) -> None:
         self._tables: list[type[Model]] = [table]
         self._parent = parent
+        self._more = more
         if parent:
             self._tables.append(getattr(table, parent).rel_model)
         self._statement = _Statement(values, make)
@@ -39,16 +43,24 @@ class Prepared(Generic[M]):
 
     def all(self, *values: object) -> list[M]:
         """Return the rows that match these values; columns that were not selected are None."""
-        cursor = self._statement.execute(values)
-        found = cursor.fetchall()
-        if found and type(database.obj) not in self._columns:
-            self._columns[type(database.obj)] = self._told_apart([each[0] for each in cursor.description])
-        cursor.close()
-        return [self._row(values) for values in found]
+        return [self._row(values) for values in self._found(values)]
 
     def one(self, *values: object) -> M | None:
         """Return the first of the rows, if there is one."""
         return next(iter(self.all(*values)), None)
+
+    def one_with_more(self, *values: object) -> tuple[M, Sequence[Any]] | None:
+        """Return the first of the rows, if there is one, with the columns that are no table's."""
+        return next(((self._row(row), row[-self._more :]) for row in self._found(values)), None)
+
+    def _found(self, values: tuple[object, ...]) -> list[Sequence[Any]]:
+        cursor = self._statement.execute(values)
+        found: list[Sequence[Any]] = cursor.fetchall()
+        if found and type(database.obj) not in self._columns:
+            names = [each[0] for each in cursor.description]
+            self._columns[type(database.obj)] = self._told_apart(names[: len(names) - self._more])
+        cursor.close()
+        return found
 
     def _told_apart(self, names: list[str]) -> list[list[_Column]]:
         """Return for each table's columns their names in its rows, and how their values are read."""
@@ -78,6 +90,18 @@ def _filled(table: type[Model], columns: Sequence[_Column], values: Sequence[Any
     row = table(__no_default__=1)
     row.__data__ = {name: read(value) for (name, read), value in zip(columns, values, strict=False)}
     return row
+
+
+def joined(column: Any, which: Any) -> Any:
+    """Return as SQL a column's values in the rows that fulfil a condition, with commas between them."""
+    is_postgresql = isinstance(database.obj, PostgresqlDatabase)
+    join = fn.STRING_AGG if is_postgresql else fn.GROUP_CONCAT
+    return column.model.select(join(column, ",")).where(which)
+
+
+def parted(values: str | None) -> frozenset[str]:
+    """Return the values of `joined`, none of which has a comma."""
+    return frozenset(values.split(",")) if values else frozenset()
 
 
 class PreparedWrite:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from peewee import fn
+
 from data.operations.actors import ActingUser, days_left_of, facts_of, origin_of, policy_of
 from data.operations.audit import trail
 from data.operations.audit.wrong_codes import locked_in_words
@@ -14,7 +16,7 @@ from data.operations.signin.remembered_addresses import is_remembered
 from data.rules import recovery_codes
 from data.rules.audit_events import Event
 from data.rules.deadline import newly_seen
-from data.rules.domain_types import FirstFactor, Method, Proof, ThemeChoice, UserFacts
+from data.rules.domain_types import FirstFactor, Method, Proof, Role, ThemeChoice, UserFacts
 from data.rules.policy import (
     ATTEMPTS,
     MustChangePassword,
@@ -30,7 +32,7 @@ from data.rules.policy import (
 from data.rules.remembered_addresses import password_credential
 from data.rules.source_addresses import Origin, place_in_words
 from data.storage import models
-from data.storage.prepared_statements import Prepared, PreparedInsert, PreparedWrite
+from data.storage.prepared_statements import Prepared, PreparedInsert, PreparedWrite, joined, parted
 from data.store import Tx
 
 SIGNINS_PER_MINUTE = 60
@@ -146,19 +148,60 @@ def _attempt_in(session: models.Session, user: models.User) -> Attempt:
     )
 
 
-def ended_meanwhile(user: models.User, attempt: Attempt) -> str | None:
-    """Return why the earlier proof no longer counts, whatever is proven next."""
+_PROVEN = Prepared(
+    models.User,
+    2,
+    lambda user_id, fingerprint: (
+        models.User.select(
+            models.User,
+            models.Account,
+            fn.EXISTS(
+                models.PublicKey.select(1).where(
+                    models.PublicKey.user == models.User.id, models.PublicKey.fingerprint == fingerprint
+                )
+            ),
+            joined(models.UserRole.role, models.UserRole.user == models.User.id),
+        )
+        .join(models.Account)
+        .where(models.User.id == user_id)
+    ),
+    parent="account",
+    more=2,
+)
+"""A user, whether they hold a key, and their roles."""
+
+
+def read_attempting(attempt: Attempt) -> tuple[models.User, bool, frozenset[Role]] | None:
+    """Read the user of an attempt, whether they still have the key or password, and their roles."""
+    found = _PROVEN.one_with_more(attempt.user_id, attempt.credential)
+    if found is None:
+        return None
+    user, (holds, roles) = found
+    stands = bool(holds) if attempt.first_factor is FirstFactor.KEY else _password_stands(user, attempt)
+    return user, stands, frozenset(map(Role, parted(roles)))
+
+
+def ended_meanwhile(user: models.User, attempt: Attempt, *, stands: bool | None = None) -> str | None:
+    """Return why the earlier proof no longer counts, whatever is proven next.
+
+    `stands` says whether the user still has the key or password, if that was already read.
+    """
     if attempt.session_id is not None:
         session = models.Session.get_or_none(models.Session.id == attempt.session_id)
         if session is None or session.ended_at is not None:
             return (session.ended_because if session else "") or _SESSION_OVER
-    return None if _credential_stands(user, attempt) else CREDENTIAL_CHANGED
+    stands = _credential_stands(user, attempt) if stands is None else stands
+    return None if stands else CREDENTIAL_CHANGED
 
 
 def _credential_stands(user: models.User, attempt: Attempt) -> bool:
     """Whether the user still has the key, or the password that was proven."""
     if attempt.first_factor is FirstFactor.KEY:
         return holds_key(user.id, attempt.credential)
+    return _password_stands(user, attempt)
+
+
+def _password_stands(user: models.User, attempt: Attempt) -> bool:
     return attempt.credential == password_credential(user.credential)
 
 
@@ -405,7 +448,7 @@ def notices(user: models.User, method: Right | None) -> tuple[str, ...]:
     """Say to a user who signs in what is left of their recovery codes, if that is little."""
     left = method.recovery_left if method else None
     if left is None:
-        if not user.recovery_saved or method is None:
+        if not user.few_codes or not user.recovery_saved or method is None:
             return ()
         left = code_verification.codes_left(user.id)
     if left > recovery_codes.FEW_LEFT:

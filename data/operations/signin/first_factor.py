@@ -5,10 +5,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import ClassVar, Final, Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar
+
+from peewee import fn
 
 from data.fair_queue import Unserved
-from data.operations.actors import facts_of, policy_of, read_user
+from data.operations.actors import facts_from, policy_of, read_user
 from data.operations.signin.admission import (
     Admitted,
     Attempt,
@@ -26,9 +28,8 @@ from data.operations.signin.password_guessing import (
     takes_turns,
     tell_of_failures,
 )
-from data.operations.signin.remembered_addresses import has_address
 from data.rules import passwords, throttle
-from data.rules.domain_types import FirstFactor, Mode, Proof
+from data.rules.domain_types import FirstFactor, Method, Proof, Role
 from data.rules.policy import (
     ATTEMPTS,
     NeedCode,
@@ -41,7 +42,7 @@ from data.rules.source_addresses import Origin, normalise, source_of
 from data.rules.user_fields import USERNAME_LIMIT, fold_username
 from data.storage import models
 from data.storage.password_hashing import Verified, decoy_like
-from data.storage.prepared_statements import Prepared
+from data.storage.prepared_statements import Prepared, joined, parted
 from data.store import Store, Tx
 
 
@@ -97,23 +98,30 @@ PasswordResult = FirstFactorResult | NotJudged
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
-_USER = Prepared(
+_FOUND = Prepared(
     models.User,
-    1,
-    lambda name: (
-        models.User.select(models.User, models.Account).join(models.Account).where(models.User.name == name)
+    2,
+    lambda name, address: (
+        models.User.select(
+            models.User,
+            models.Account,
+            joined(models.PublicKey.fingerprint, models.PublicKey.user == models.User.id),
+            joined(models.Factor.kind, models.Factor.user == models.User.id),
+            joined(models.UserRole.role, models.UserRole.user == models.User.id),
+            fn.EXISTS(
+                models.RememberedAddress.select(1).where(
+                    models.RememberedAddress.user == models.User.id,
+                    models.RememberedAddress.address == address,
+                )
+            ),
+        )
+        .join(models.Account)
+        .where(models.User.name == name)
     ),
     parent="account",
+    more=4,
 )
-_KEYS = Prepared(
-    models.PublicKey,
-    1,
-    lambda user_id: models.PublicKey.select(models.PublicKey.fingerprint).where(
-        models.PublicKey.user == user_id
-    ),
-)
-_NOBODY: Final = models.User(id=0, active=False, account=models.Account(mode=Mode.OFF.value))
-"""Stands for an unknown user where the same statements are run for one."""
+"""A user, their keys, the kinds of their factors, their roles, and whether an address is remembered."""
 
 
 def find_candidate(
@@ -129,35 +137,46 @@ def find_candidate(
     A user whom the application does not serve is like an unknown one; `shares_address` as in `Candidate`.
     """
     folded = fold_username(username) or ""
-    user = _USER.one(folded)
+    origin = replace(origin, address=normalise(origin.address))
+    user, more = _FOUND.one_with_more(folded, origin.address) or (None, (None,) * 4)
+    keys, kinds, roles, is_known_place = more
     if user is not None and serves is not None and not serves(user):
         user = None
     known = user if user is not None and user.active else None
-    user_id = known.id if known else None
-    fingerprints = frozenset(key.fingerprint for key in _KEYS.all(user_id or 0))
     bucket = tx.services.vault.bucket(folded or username[:USERNAME_LIMIT])
-    origin = replace(origin, address=normalise(origin.address))
     return Candidate(
         username=folded,
         origin=origin,
         bucket=bucket,
-        user_id=user_id,
+        user_id=known.id if known else None,
         credential=known.credential if known else 0,
-        key_fingerprints=fingerprints,
+        key_fingerprints=parted(keys) if known else frozenset(),
         password_hash=_password_hash(tx, user, bucket),
         one_time_until=known.one_time_until if known else None,
         shares_address=shares_address,
-        code_asked=_code_asked(tx, known, origin),
+        code_asked=_code_asked(tx, known, origin, kinds, roles, is_known_place) if known else None,
         attempts_left=known.attempts_left if known else ATTEMPTS,
     )
 
 
-def _code_asked(tx: Tx, known: models.User | None, origin: Origin) -> NeedCode | None:
-    """Return the question for a code if either first factor leads to it, whatever is remembered."""
-    user = _NOBODY if known is None or known.lost_factor else known
-    facts, policy = facts_of(tx, user), policy_of(user.account)
-    is_known_place = has_address(user.id, origin.address) and may_remember(policy, origin)
-    step = next_step(policy, facts, Proof(FirstFactor.PASSWORD, address_remembered=is_known_place), tx.now)
+def _code_asked(
+    tx: Tx,
+    user: models.User,
+    origin: Origin,
+    kinds: str | None,
+    roles: str | None,
+    is_known_place: object,
+) -> NeedCode | None:
+    """Return the question for a code if either first factor leads to it, whatever is remembered.
+
+    Whoever lost their last factor is asked only if codes are left; that is not known here.
+    """
+    policy = policy_of(user.account)
+    usable = policy.methods & set(map(Method, parted(kinds)))
+    methods = tuple(method for method in Method if method in usable)
+    facts = facts_from(user, methods, frozenset(map(Role, parted(roles))), recovery_codes=False)
+    is_remembered = bool(is_known_place) and may_remember(policy, origin)
+    step = next_step(policy, facts, Proof(FirstFactor.PASSWORD, address_remembered=is_remembered), tx.now)
     return step if isinstance(step, NeedCode) else None
 
 

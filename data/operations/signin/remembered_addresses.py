@@ -41,22 +41,6 @@ def is_remembered(tx: Tx, user: models.User, origin: Origin, credential: str) ->
     return remembers(tx, user, origin, credential)
 
 
-_AT_ADDRESS = Prepared(
-    models.RememberedAddress,
-    2,
-    lambda user_id, address: (
-        models.RememberedAddress.select(models.RememberedAddress.id)
-        .where(models.RememberedAddress.user == user_id, models.RememberedAddress.address == address)
-        .limit(1)
-    ),
-)
-
-
-def has_address(user_id: int, address: str) -> bool:
-    """Whether anything of this user's is or was remembered at this address."""
-    return _AT_ADDRESS.one(user_id, address) is not None
-
-
 def remember(tx: Tx, user: models.User, origin: Origin, credential: str) -> None:
     """Remember where a code was just accepted, if the policy allows it; expired addresses are forgotten."""
     policy = policy_of(user.account)

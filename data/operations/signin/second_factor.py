@@ -13,6 +13,7 @@ from data.operations.signin.admission import (
     admit,
     ended_meanwhile,
     proof_of,
+    read_attempting,
     step_of,
     turn_away,
 )
@@ -32,13 +33,14 @@ SendResult = CodeSent | NotSent | TurnedAway
 
 def submit_code(tx: Tx, attempt: Attempt, answer: str) -> CodeResult:
     """Judge the answer to the prompt for a code: count, verify, spend, audit and admit, all or nothing."""
-    user = read_user(attempt.user_id)
-    if user is None:
+    found = read_attempting(attempt)
+    if found is None:
         return TurnedAway(CREDENTIAL_CHANGED)
-    if reason := ended_meanwhile(user, attempt):
+    user, stands, roles = found
+    if reason := ended_meanwhile(user, attempt, stands=stands):
         return turn_away(tx, user, attempt, reason)
     usable = usable_factors(user.id, policy_of(user.account))
-    proof, facts = proof_of(tx, user, attempt), facts_of(tx, user, usable)
+    proof, facts = proof_of(tx, user, attempt), facts_of(tx, user, usable, roles)
     step = step_of(tx, user, proof, facts)
     if isinstance(step, Refused):
         return turn_away(tx, user, attempt, step.reason)
