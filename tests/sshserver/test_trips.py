@@ -1,4 +1,4 @@
-"""How often a sign-in goes to the store: transactions that may write, and those that only read."""
+"""How often a sign-in goes to the store: transactions that write, those that only read, and statements."""
 
 import asyncio
 from collections import Counter
@@ -11,21 +11,26 @@ from support.ssh_users import PASSWORD, People
 from data.storage import models
 from sshserver.auth_backend import StoreBackend
 
-WRITE, READ = "IMMEDIATE", "DEFERRED"
+WRITE, READ, STATEMENT = "IMMEDIATE", "DEFERRED", "statement"
 
 
 @pytest.fixture
 def begun(people: People, monkeypatch) -> Iterator[Counter[str]]:
-    """Count the transactions of each kind from here on."""
+    """Count the transactions of each kind, and the statements in them, from here on."""
     counted: Counter[str] = Counter()
     database = models.database.obj
-    begin = database.begin
+    begin, execute = database.begin, database.execute_sql
 
     def counting(kind: str | None = None) -> None:
         counted[str(kind)] += 1
         begin(kind)
 
+    def executing(*statement: object) -> object:
+        counted[STATEMENT] += 1
+        return execute(*statement)
+
     monkeypatch.setattr(database, "begin", counting)
+    monkeypatch.setattr(database, "execute_sql", executing)
     return counted
 
 
@@ -34,15 +39,15 @@ async def events(people: People) -> list[str]:
     return await people.store.read(lambda _tx: [row.event for row in rows])
 
 
-@pytest.mark.parametrize(("by_key", "reads"), [(True, 1), (False, 2)])
-async def test_one_write_signs_in_and_one_ends_it(people: People, begun, by_key, reads):
+@pytest.mark.parametrize(("by_key", "reads", "statements"), [(True, 1, 11), (False, 2, 14)])
+async def test_one_write_signs_in_and_one_ends_it(people: People, begun, by_key, reads, statements):
     """With a password, what slows guesses down is read too."""
     key = await people.add_with_key("alice", password=PASSWORD)
     answers = [people.code()] if by_key else [PASSWORD, people.code()]
     async with running_server(StoreBackend(people.store)) as running:
         begun.clear()
         connection, _ = await connect(running.port, "alice", answers, keys=[key] if by_key else None)
-        assert begun == {READ: reads, WRITE: 1}
+        assert begun == {READ: reads, WRITE: 1, STATEMENT: statements}
         connection.close()
         await until(lambda: begun[WRITE] == 2)
     assert (await events(people))[-2:] == ["signin.admitted", "signin.ended"]
