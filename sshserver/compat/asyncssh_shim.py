@@ -18,6 +18,7 @@ from asyncssh.packet import PacketDecodeError, SSHPacket, String, UInt32
 from asyncssh.public_key import KeyImportError, SSHKey, decode_ssh_public_key
 from asyncssh.saslprep import SASLPrepError, saslprep
 
+from sshserver.algorithms import has_gcm, narrow_ciphers, processor_has_aes
 from sshserver.compat.hooks import AuthOutcome, ChannelHooks, TransportHooks, UserAuthHooks
 from sshserver.limits.limit_values import Limits
 
@@ -26,6 +27,7 @@ _SHADOWED: Final = {
     "send_userauth_success": ["self"],
     "send_userauth_failure": ["self", "partial_success"],
     "send_newkeys": ["self", "k", "h"],
+    "_send_kexinit": ["self"],
     "validate_public_key": ["self", "username", "key_data", "msg", "signature"],
     "reload_config": ["self"],
     "pause_writing": ["self"],
@@ -44,11 +46,24 @@ _ELSEWHERE: Final = (
     (asyncssh.SSHServerChannel, "_start_session"),
     (_ServerKbdIntAuth, "process_packet"),
 )
-_ATTRIBUTES: Final = ("_next_service", "_max_recv_pktlen", "_transport", "_inpbuf", "_client_version")
+_ATTRIBUTES: Final = (
+    "_next_service",
+    "_max_recv_pktlen",
+    "_transport",
+    "_inpbuf",
+    "_client_version",
+    "_session_id",
+    "_enc_algs",
+)
 _FIRST_BYTES: Final = b"SSH-"
 """A client speaks first and sends nothing before this (RFC 4253 section 4.2)."""
 _IGNORE: Final = 2
 """From RFC 4253."""
+_KEXINIT: Final = 20
+_COOKIE_BYTES: Final = 16
+"""From RFC 4253 section 7.1."""
+_LIST_SECONDS: Final = 0.2
+"""How long the client's list of algorithms is waited for; its version says that it sends it at once."""
 _USERAUTH_REQUEST: Final = 50
 """From RFC 4252."""
 _INFO_REQUEST, _INFO_RESPONSE = 60, 61
@@ -66,6 +81,7 @@ HOOKS: Final = frozenset(
         "send_userauth_success",
         "send_userauth_failure",
         "send_newkeys",
+        "_send_kexinit",
         "validate_public_key",
         "reload_config",
         "data_received",
@@ -129,6 +145,7 @@ def install(
     _judge_progress(connection, userauth)
     _take_other_encodings(connection)
     _judge_channels(connection, limits)
+    _prefer_gcm(connection)
     _write_unless_closing(connection)
     _leave_out_ignored(connection)
 
@@ -283,6 +300,50 @@ def _judge_channels(connection: asyncssh.SSHServerConnection, limits: Limits) ->
         return open_session(packet)
 
     _hook(connection, "_process_session_open", process_session_open)
+
+
+def _prefer_gcm(connection: asyncssh.SSHServerConnection) -> None:
+    """Offer AES-GCM alone to a client that has it, where the processor has AES.
+
+    What the client was told to use, only its own list says. It is waited for, so that a client whose user
+    chose another cipher gets that. Another key exchange of a connection offers what the first one did.
+    """
+    private = cast("Any", connection)
+    send_kexinit = private._send_kexinit  # noqa: SLF001
+
+    def send_list() -> None:
+        known = private._session_id or not has_gcm(private._client_version)  # noqa: SLF001
+        if known or not processor_has_aes():
+            send_kexinit()
+            return
+        process = private.process_packet
+        late = asyncio.get_running_loop().call_later(_LIST_SECONDS, lambda: send_narrowed(None))
+
+        def send_narrowed(theirs: frozenset[bytes] | None) -> None:
+            late.cancel()
+            private.process_packet = process
+            private._enc_algs = narrow_ciphers(private._enc_algs, theirs)  # noqa: SLF001
+            send_kexinit()
+
+        def process_packet(pkttype: int, pktid: int, packet: SSHPacket) -> Any:
+            if pkttype == _KEXINIT:
+                send_narrowed(_ciphers(packet))
+            return process(pkttype, pktid, packet)
+
+        private.process_packet = process_packet
+
+    _hook(private, "_send_kexinit", send_list)
+
+
+def _ciphers(packet: SSHPacket) -> frozenset[bytes]:
+    """Return the ciphers a client lists for both directions; none of a malformed list, which ends it."""
+    listed = SSHPacket(packet.get_remaining_payload())
+    try:
+        listed.get_bytes(_COOKIE_BYTES)
+        _exchanges, _keys, sent, received = (listed.get_namelist() for _ in range(4))
+    except PacketDecodeError:
+        return frozenset()
+    return frozenset(sent) & frozenset(received)
 
 
 def _write_unless_closing(connection: asyncssh.SSHServerConnection) -> None:
