@@ -76,6 +76,7 @@ class Act(Enum):
 
     SET_UP = "t", "t", "Set up 2FA", "Replace the phone", "Methods"
     RECOVERY_CODES = "b", "b", "Recovery codes", "Temporary code"
+    CERTIFICATES = "plus", "+", "Certificates"
     END_SESSION = "h", "h", "End", "End sessions"
     THEME = "comma", ",", "Theme"
     PLAIN_MODE = "full_stop", ".", "Plain mode"

@@ -58,6 +58,15 @@ def listed(extensions: AbstractSet[Extension]) -> str:
     return ", ".join(each.value for each in Extension if each in extensions) or "none"
 
 
+def read_extensions(typed: str) -> frozenset[Extension] | None:
+    """Read what `listed` writes; None if there is another word, or none."""
+    names = {name.strip().lower() for name in typed.split(",") if name.strip()}
+    known = {each.value: each for each in Extension}
+    if not names or names - {"none"} - known.keys():
+        return None
+    return frozenset(known[name] for name in names - {"none"})
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What a certificate says about its key; moments are whole seconds in it."""

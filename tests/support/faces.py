@@ -301,9 +301,9 @@ _ON_ACCOUNT = (
         on(deadlines.set_grace_days, 7, seen=0)),
     Face("Security", "Days", "policy set --remember-days", "5", SECURITY_ONLY,
         on(policy_settings.set_remember_days, 5, seen=3)),
-    Face("", "", "policy set --certificate-hours", "4", SECURITY_ONLY,
+    Face("Security", "Certificates", "policy set --certificate-hours", "4", SECURITY_ONLY,
         on(certificate_policy.set_certificate_hours, 4, seen=8)),
-    Face("", "", "policy set --certificate-extensions", "none", SECURITY_ONLY,
+    Face("Security", "Certificates", "policy set --certificate-extensions", "none", SECURITY_ONLY,
         on(certificate_policy.set_certificate_extensions, frozenset(), seen=frozenset({Extension.PTY}))),
 )
 # fmt: on
@@ -348,7 +348,7 @@ READING_OWN = (
     own("", "me key list", "--json", on(user_summaries.my_profile)),
     own("", "me sessions", "--json", on(user_summaries.my_profile)),
     own("", "me targets", "--json", on(targets.my_targets)),
-    Face("", "", "cert list", "--json", EVERYONE, on(listing.list_certificates)),
+    Face("My profile", "Certificates", "cert list", "--json", EVERYONE, on(listing.list_certificates)),
 )
 _ON_OWN = (
     own("Set up 2FA", "me enrol", "", wizard, "{first code}\ny\n", by=("kim",)),
@@ -370,8 +370,8 @@ _ON_OWN = (
     own("End sessions", "me sessions end", "--others", on(sessions.end_my_sessions), by=("ben",)),
     own("Theme", "me theme", "dark", on(lifecycle.choose_theme, ThemeChoice.DARK)),
     own("Plain mode", "me plain-mode", "on", on(lifecycle.choose_plain_mode, on=True)),
-    own("", "cert -", "", on(issuing.issue_certificate, KEY), KEY),
-    Face("", "", "cert withdraw", "7 --yes", SYSTEM_ONLY | {"user"}, on(listing.withdraw_certificate, 7),
+    own("Certificates", "cert -", "", on(issuing.issue_certificate, KEY), KEY),
+    Face("My profile", "Certificates", "cert withdraw", "7 --yes", SYSTEM_ONLY | {"user"}, on(listing.withdraw_certificate, 7),
         by=("support", "system", "security"), first=with_certificate),
     own("", "me confirm", "",
         lambda world, me: world.run(credentials.confirm_fresh_code, me, world.code("ben", 1)),

@@ -48,34 +48,41 @@ class TellDialog(Dialog[bool]):
         yield paragraph(self._body)
 
 
-class ShownOnceDialog(Dialog[bool]):
-    """Shows a secret once. Esc does not close it, because the secret cannot be shown again."""
+class CopyDialog(Dialog[bool]):
+    """Shows a text to be copied."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Act.COPY.binding("send")]
     AUTO_FOCUS: ClassVar[str | None] = None
-    CLOSE = "I have saved it"
-    HINT = f"It is not shown again. Shift-drag to select it, or press {Act.COPY.shown} to copy it."
+    CLOSE = "Close"
+    HINT = f"Shift-drag to select it, or press {Act.COPY.shown} to copy it."
 
-    def __init__(self, title: str, body: str, secret: str) -> None:
+    def __init__(self, title: str, body: str, text: str) -> None:
         super().__init__(title, self.CLOSE, None)
         self._body = body
-        self._secret = secret
+        self._text = text
 
     def content(self) -> Iterator[Widget]:
-        """Yield the words and the secret."""
+        """Yield the words and the text."""
         yield paragraph(self._body)
-        yield paragraph(self._secret, "secret")
+        yield paragraph(self._text, "secret")
         yield paragraph(self.HINT, "hint")
         self.note = paragraph("", "hint note")
         yield self.note
 
+    def action_send(self) -> None:
+        """Send the text to the terminal's clipboard, which the terminal may not allow."""
+        self.app.copy_to_clipboard(self._text)
+        self.note.update("✓ Sent to the clipboard.")
+
+
+class ShownOnceDialog(CopyDialog):
+    """Shows a secret once. Esc does not close it, because the secret cannot be shown again."""
+
+    CLOSE = "I have saved it"
+    HINT = f"It is not shown again. {CopyDialog.HINT}"
+
     def action_cancel(self) -> None:
         """Stay open: only the button closes the box."""
-
-    def action_send(self) -> None:
-        """Send the secret to the terminal's clipboard, which the terminal may not allow."""
-        self.app.copy_to_clipboard(self._secret)
-        self.note.update("✓ Sent to the clipboard.")
 
 
 class ManyShownOnceDialog(ShownOnceDialog):

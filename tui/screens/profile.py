@@ -8,6 +8,8 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 
 from data.operations.audit.changes import Change
+from data.operations.certificates import issuing, listing
+from data.operations.certificates.listing import CertificateRow, OwnCertificates
 from data.operations.results import Denied, Done
 from data.operations.signin import enrolment, recovery_codes, remembered_addresses, sessions
 from data.operations.targets import registry
@@ -17,6 +19,8 @@ from data.operations.users.user_summaries import Profile, UserDetail
 from data.rules.domain_types import Method, Mode, ThemeChoice
 from data.rules.passwords import MAX_LENGTH
 from data.rules.permissions import OwnAct
+from data.rules.public_keys import KEY_LIMIT
+from data.wording import certificates as wording
 from data.wording import consequences
 from data.wording.user_lines import (
     address_lines,
@@ -29,7 +33,7 @@ from data.wording.user_lines import (
 from data.wording.words import HOW_IT_WORKS, days_left, mode_words, moment, roles_in_words
 from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.form import Field, FormDialog
-from tui.dialogs.message_box import ConfirmDialog
+from tui.dialogs.message_box import ConfirmDialog, CopyDialog
 from tui.keys import Act
 from tui.screens.base_screen import MainScreen, working
 from tui.screens.enrolment import enrol
@@ -41,6 +45,7 @@ from tui.widgets.description_list import (
     Fact,
     activity_lines,
 )
+from tui.widgets.status_line import Tone
 from tui.widgets.status_marks import marked
 
 
@@ -59,6 +64,7 @@ class ProfileScreen(MainScreen):
         Act.ADD_KEY.binding(),
         Act.REMOVE.binding("remove_key", "Remove SSH key"),
         Act.END_SESSION.binding("end_sessions", "End sessions", tooltip="End your other sessions"),
+        Act.CERTIFICATES.binding(tooltip="Get or withdraw certificates"),
         Act.FORGET.binding(tooltip="Forget remembered addresses"),
         Act.DISABLE.binding("turn_off", "Turn off 2FA"),
         Act.THEME.binding(tooltip="Choose the colours"),
@@ -72,9 +78,12 @@ class ProfileScreen(MainScreen):
         yield scroll
 
     profile: Profile | None = None
+    certificates: OwnCertificates | None = None
 
     def offers(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what users may do to their own things now; an action is called as its act."""
+        if action == "certificates":
+            return self.certificates is not None and self.certificates.are_shown
         if action not in _NAMES:
             return super().offers(action, parameters)
         if self.profile is None:
@@ -88,9 +97,12 @@ class ProfileScreen(MainScreen):
         if profile is None:
             return
         self.profile = profile
+        self.certificates = await self.app.read(listing.own_certificates)
         self.query_one(ActionBar).offer([offer for offer in _OFFERS if self.offers(offer.action, ())])
         mine = await self.app.read(registry.my_targets)
-        self.query_one(DescriptionList).facts = _facts(profile, mine, self.app.theme_choice)
+        self.query_one(DescriptionList).facts = _facts(
+            profile, mine, self.certificates, self.app.theme_choice
+        )
 
     def concerns(self, change: Change) -> bool:
         """Return whether a change can show in one's own profile."""
@@ -182,6 +194,44 @@ class ProfileScreen(MainScreen):
             await self.app.act(remembered_addresses.forget_my_addresses, chosen[0])
 
     @working
+    async def action_certificates(self) -> None:
+        """Get a certificate, or withdraw one."""
+        own = await self.app.read(listing.own_certificates)
+        if own is None:
+            return
+        if own.refusal and not own.rows:
+            self.app.say(own.refusal, Tone.REFUSED)
+            return
+        choices: list[tuple[str, CertificateRow | bool]] = []
+        if not own.refusal:
+            mine = [("New one for the key you signed in with", True)] if own.by_key else []
+            choices += [*mine, ("New one for another key", False)]
+        choices += [(f"Withdraw {wording.certificate_words(row)}", row) for row in own.rows]
+        chosen = await self.app.push_screen_wait(ChooseDialog("Certificates", choices))
+        match chosen:
+            case (CertificateRow(serial=serial),):
+                question = wording.withdraw_certificate(serial)
+                if await self.app.push_screen_wait(ConfirmDialog(question)):
+                    await self.app.act(listing.withdraw_certificate, serial)
+            case (bool(own_key),):
+                await self._new_certificate(own_key=own_key)
+
+    async def _new_certificate(self, *, own_key: bool) -> None:
+        """Get a certificate and show it, for the session's key or for one that is pasted."""
+        if own_key:
+            made = await self.app.act(issuing.issue_certificate, None)
+        else:
+            field = Field("Public key", KEY_LIMIT, placeholder="ssh-ed25519 AAAA… comment", lines=True)
+            body = "Paste the line in the file that ends in .pub."
+            made = await self.app.fill_in(
+                lambda _, fault: FormDialog("New certificate", [field], body=body, yes="Get", fault=fault),
+                lambda typed: self.app.submit(issuing.issue_certificate, typed[0]),
+            )
+        if made is not None:
+            box = CopyDialog("New certificate", wording.how_to_save(made), made.line)
+            await self.app.push_screen_wait(box)
+
+    @working
     async def action_theme(self) -> None:
         """Choose the colours of the app."""
         choices = [(theme.label.capitalize(), theme) for theme in ThemeChoice]
@@ -215,6 +265,7 @@ _OFFERS = (
     Offer(Act.EDIT, "Edit", "edit"),
     Offer(Act.ADD_KEY, "Add SSH key", "add_key"),
     Offer(Act.REMOVE, "Remove SSH key", "remove_key"),
+    Offer(Act.CERTIFICATES, "Certificates", "certificates"),
     Offer(Act.THEME, "Theme", "theme"),
     Offer(Act.PLAIN_MODE, "Plain mode", "plain_mode"),
     Offer(Act.FORGET, "Forget addresses", "forget"),
@@ -228,7 +279,9 @@ def _setting_up(profile: Profile) -> str:
     return "replace_phone" if profile.methods == {Method.APP} else "change_methods"
 
 
-def _facts(profile: Profile, mine_to_reach: OwnTargets | None, theme: ThemeChoice) -> list[Fact]:
+def _facts(
+    profile: Profile, mine_to_reach: OwnTargets | None, own: OwnCertificates | None, theme: ThemeChoice
+) -> list[Fact]:
     mine = profile.detail
     since = f", since {moment(mine.enrolled_at)}" if mine.enrolled_at else ""
     return [
@@ -248,6 +301,7 @@ def _facts(profile: Profile, mine_to_reach: OwnTargets | None, theme: ThemeChoic
         ("SSH keys", key_lines(mine.keys)),
         *([("Remembered", address_lines(mine.remembered))] if mine.remembered else []),
         ("Last sign-in", moment(mine.last_signin_at)),
+        *([("Certificates", None), ("", wording.own_lines(own))] if own and own.are_shown else []),
         *_targets(mine_to_reach),
         ("How it works", None),
         ("", "\n".join(HOW_IT_WORKS)),

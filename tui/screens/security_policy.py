@@ -29,6 +29,7 @@ from tui.dialogs.form import Field, FormDialog
 from tui.dialogs.message_box import ConfirmDialog
 from tui.keys import Act
 from tui.screens.base_screen import MainScreen, in_background, working
+from tui.screens.security_certificates import change_certificates
 from tui.screens.security_deadline import change_deadline
 from tui.widgets.action_bar import ActionBar, Offer, WhoCan
 from tui.widgets.fields import Choice, Switches, TickBox
@@ -45,7 +46,10 @@ _DESTINATIONS = {
 }
 _TEST = Offer(Act.TEST, "Send a test message", "test_delivery")
 _DEADLINE = Offer(Act.REQUIRE, "Deadline and grace", "deadline")
-_CHANGES = ("choose", "apply", "undo", "deadline", "methods", "remember_days", "test_delivery")
+_CERTIFICATES = Offer(Act.CERTIFICATES, "Certificates", "certificates")
+_CHANGES = (
+    *("choose", "apply", "undo", "deadline", "methods", "remember_days", "certificates", "test_delivery"),
+)
 """Actions that are offered to those who may make the change."""
 _PADLOCK = (" ╭─╮ ", "┌┴─┴┐", "│ • │", "└───┘")
 
@@ -70,6 +74,7 @@ class SecurityScreen(MainScreen):
         Act.SET_UP.binding("methods", "Methods", tooltip="Go to the methods and notices; Space switches one"),
         Act.REQUIRE.binding("deadline", "Deadline", tooltip="Require 2FA from a day on; days of grace"),
         Act.EDIT.binding("remember_days", "Days", tooltip="Days to remember addresses"),
+        Act.CERTIFICATES.binding(tooltip="How long certificates are valid, and what they permit"),
         Act.ATTENTION.binding(tooltip="Go to what needs attention"),
         Act.TEST.binding("test_delivery", tooltip="Send a test message"),
         Act.BACK.binding("undo", "Undo", tooltip="Back to the current mode"),
@@ -256,7 +261,7 @@ class SecurityScreen(MainScreen):
         now = period_in_short(view.policy.remember_days)
         title = "Remembered addresses" if view.may_set_days else f"Remembered addresses: {now}"
         self.query_one("#days-title", SectionTitle).words = title
-        offers = [Offer(Act.EDIT, f"Change (now: {now})", "remember_days"), _DEADLINE, _TEST]
+        offers = [Offer(Act.EDIT, f"Change (now: {now})", "remember_days"), _DEADLINE, _CERTIFICATES, _TEST]
         self.query_one(ActionBar).offer([offer for offer in offers if self.offers(offer.action, ())])
 
     def _show_delivery(self, states: Sequence[CarrierState]) -> None:
@@ -332,6 +337,7 @@ class SecurityScreen(MainScreen):
             "deadline": view.may_set_days and (present is Mode.REQUIRED or Mode.REQUIRED in view.modes),
             "methods": bool(view.switchable) or view.may_set_days,
             "remember_days": view.may_set_days,
+            "certificates": view.may_set_days,
             "test_delivery": view.may_test,
         }[action]
 
@@ -382,6 +388,13 @@ class SecurityScreen(MainScreen):
         chosen = await self.app.push_screen_wait(ChooseDialog(title, choices, seen))
         if chosen is not None and chosen[0] != seen:
             await self.app.act(policy_settings.set_remember_days, chosen[0], seen=seen)
+
+    @working
+    async def action_certificates(self) -> None:
+        """Change how long certificates are valid, and what they permit."""
+        view = await self.app.read(policy_settings.show_policy)
+        if view is not None:
+            await change_certificates(self.app, view)
 
     @working
     async def action_deadline(self) -> None:

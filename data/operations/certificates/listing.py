@@ -10,7 +10,8 @@ from data.operations.certificates.authorities import present_authority
 from data.operations.certificates.withdrawal import withdraw_by
 from data.operations.guards import require_user, why_not
 from data.operations.results import Denied, Done, Refused
-from data.rules.certificate_issuing import CodeInSession, MayNotHave, judge
+from data.rules.certificate_issuing import TURNED_OFF, CodeInSession, MayNotHave, judge
+from data.rules.domain_types import FirstFactor
 from data.rules.permissions import Action
 from data.rules.user_fields import fold_username
 from data.storage import models
@@ -57,10 +58,19 @@ class CertificatePage:
 
 @dataclass(frozen=True, slots=True)
 class OwnCertificates:
-    """One's own live certificates, and why no other one is issued; empty if one is, after a fresh code."""
+    """One's own live certificates, and why no other one is issued; empty if one is, after a fresh code.
+
+    `by_key` says that the session was opened with a key, for which one is issued.
+    """
 
     rows: tuple[CertificateRow, ...]
     refusal: str
+    by_key: bool
+
+    @property
+    def are_shown(self) -> bool:
+        """Whether there is something to see or to do."""
+        return bool(self.rows) or self.refusal != TURNED_OFF
 
 
 @require_user()
@@ -70,13 +80,16 @@ def own_certificates(me: ActingUser) -> OwnCertificates:
     refusal = verdict.reason if isinstance(verdict, MayNotHave) else ""
     if not refusal and present_authority(me.account_id) is None:
         refusal = "The operator has not made a certificate authority yet."
-    return OwnCertificates(live_certificates_of(me, me.user.id), refusal)
+    by_key = me.session.first_factor == FirstFactor.KEY.value
+    return OwnCertificates(live_certificates_of(me.tx, me.user.id), refusal, by_key)
 
 
-def live_certificates_of(acting: Acting, user_id: int) -> tuple[CertificateRow, ...]:
+def live_certificates_of(tx: Tx, user_id: int) -> tuple[CertificateRow, ...]:
     """Read the live certificates of a user, who has few."""
-    found = _ordered(_of_account(acting).where(models.Certificate.user == user_id, _live(acting.tx)))
-    return tuple(_row(acting.tx, row) for row in list(found))
+    table = models.Certificate
+    joined = table.select(table, models.User).join(models.User)
+    found = _ordered(joined.where(table.user == user_id, _live(tx)))
+    return tuple(_row(tx, row) for row in list(found))
 
 
 def list_certificates(

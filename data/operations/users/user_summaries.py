@@ -15,6 +15,7 @@ from data.operations.actors import (
 )
 from data.operations.audit import trail
 from data.operations.audit.wrong_codes import spent_attempts
+from data.operations.certificates.listing import CertificateRow, live_certificates_of
 from data.operations.guards import first_hindrance, require_permission, require_user, why_not
 from data.operations.results import Denied
 from data.operations.signin import code_verification
@@ -139,6 +140,7 @@ class UserDetail:
     created_at: datetime
     last_signin_at: datetime | None
     recent: tuple[trail.Entry, ...]
+    certificates: tuple[CertificateRow, ...]
     acts: frozenset[UserAct] = frozenset()
     grantable: frozenset[Role] = frozenset()
     who_can: str = ""
@@ -347,4 +349,5 @@ def _detail(tx: Tx, user: models.User) -> UserDetail:
         created_at=user.created_at,
         last_signin_at=user.last_signin_at,
         recent=tuple(trail.newest_of(account.id, user.name, RECENT)),
+        certificates=live_certificates_of(tx, user.id),
     )

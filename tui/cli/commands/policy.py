@@ -21,7 +21,7 @@ from data.rules.deadline import MOST_GRACE_DAYS, MOST_YEARS_AHEAD, read_day
 from data.rules.domain_types import Method, Mode, PolicyNotice
 from data.rules.remembered_addresses import MAX_DAYS, period_in_words
 from data.rules.safe_text import safe
-from data.rules.ssh_certificates import Extension, listed
+from data.rules.ssh_certificates import Extension, listed, read_extensions
 from data.wording import policy_changes
 from data.wording.words import counted
 from tui.cli.caller import Caller
@@ -327,14 +327,13 @@ def _methods_act(here: Caller, methods: frozenset[Method]) -> _Act:
 
 def _extensions_act(here: Caller, typed: str) -> _Act:
     """Return the act that changes what certificates permit."""
-    names = {name.strip().lower() for name in typed.split(",") if name.strip()} - {"none"}
-    known = {each.value: each for each in Extension}
-    if not typed.strip() or names - known.keys():
+    wanted = read_extensions(typed)
+    if wanted is None:
+        known = listed(frozenset(Extension))
         raise click.UsageError(
-            f"--certificate-extensions must be a comma-separated list of: {', '.join(known)}; or none."
+            f"--certificate-extensions must be a comma-separated list of: {known}; or none."
         )
     seen = confirmed(here.read(policy_settings.show_policy)).certificate_extensions
-    wanted = frozenset(known[name] for name in names)
     return partial(here.run, certificate_policy.set_certificate_extensions, wanted, seen=seen)
 
 
