@@ -60,7 +60,7 @@ class NewTargetDialog(Dialog[NewTargetForm]):
                 for each in self._practices
             ]
             yield Horizontal(Label("Practices"), Vertical(*boxes, id="practices"), classes="row roles")
-        yield paragraph("Nothing named or ticked: everyone in the account may reach it.", "hint")
+        yield paragraph("Without any of these, it is for everyone in the account.", "hint")
         if self._fault:
             yield paragraph(f"✗ {self._fault}", "fault")
 
