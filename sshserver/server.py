@@ -24,7 +24,7 @@ from sshserver.auth_backend import AuthBackend, StoreBackend
 from sshserver.background import clock_watch
 from sshserver.background.check_up import CHECK_UP_SECONDS, check_up
 from sshserver.background.session_reaper import EVERY_SECONDS, end_ended_sessions
-from sshserver.compat import asyncssh_shim
+from sshserver.compat import asyncssh_kex, asyncssh_shim
 from sshserver.limits.limit_values import Limits
 from sshserver.limits.shared_counters import SharedCounters
 from sshserver.listener import TURN, bind
@@ -295,6 +295,7 @@ async def listen(
     asyncssh.set_log_level(logging.WARNING)
     asyncssh.set_debug_level(1)
     asyncssh_shim.check()
+    asyncssh_kex.install()
     context: ServerContext[Connection] = ServerContext(
         backend, make_app, limits, run_command, shared_counters, telemetry or Telemetry(silent=True)
     )

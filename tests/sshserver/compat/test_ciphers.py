@@ -4,6 +4,7 @@ import asyncio
 
 import asyncssh
 import pytest
+from asyncssh.crypto import pq
 from asyncssh.packet import Byte, NameList, SSHPacket
 from support.fake_backend import CODE, FakeBackend
 from support.ssh_server import HOST, connect, running_server
@@ -128,3 +129,23 @@ async def test_the_cipher_stays_when_keys_are_exchanged_again(chosen):
         assert cipher in (GCM if chosen is ALL else chosen)
         connection.close()
         await connection.wait_closed()
+
+
+async def test_a_server_makes_no_key_pair_that_it_does_not_need(monkeypatch):
+    """With ML-KEM only the client makes a pair: one for each connection."""
+    made = []
+    private, public = pq._pyca_pq_alg_classes[b"mlkem768"]
+
+    class Counted:
+        @staticmethod
+        def generate():
+            made.append(1)
+            return private.generate()
+
+    monkeypatch.setattr(pq, "_pyca_pq_alg_classes", {b"mlkem768": (Counted, public)})
+    async with running_server(FakeBackend([KEY])) as running:
+        options = {"kex_algs": ["mlkem768x25519-sha256"]}
+        connection, _ = await connect(running.port, "alice", [CODE], keys=[KEY], **options)
+        connection.close()
+        await connection.wait_closed()
+    assert len(made) == 1
