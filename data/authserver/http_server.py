@@ -1,4 +1,4 @@
-"""HTTP for applications: `/v1/verify`, privacyIDEA's `/validate/check`, and `/health` for balancers.
+"""HTTP: `/v1/verify` and privacyIDEA's `/validate/check`, `/krl` for hosts, and `/health` for balancers.
 
 An application's token comes in the path's first part, as `Authorization: Bearer` or as `X-API-Key`. Neither
 the path nor what was typed is ever logged.
@@ -23,6 +23,7 @@ from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
 from data.authserver.certificate import Certificate
 from data.authserver.http_dialects import DIALECTS, Dialect
 from data.authserver.http_listener import error_answer, json_answer, serving
+from data.authserver.http_revocation_lists import PATH, RevocationLists
 from data.authserver.http_settings import HttpSettings
 from data.authserver.request_slots import RequestSlots
 from data.authserver.requests import BODY_BYTES, RequestFault
@@ -64,6 +65,7 @@ class HttpServer:
         self._proxies = proxies
         self._rate = _Rate(REQUESTS_PER_SECOND)
         self._slots = RequestSlots()
+        self._revocation_lists = RevocationLists(store)
         self._healthy_until = 0.0
         self._logged: dict[str, float] = {}
         self.closing = False
@@ -79,6 +81,8 @@ class HttpServer:
         path = "/".join(parts)
         if path == "health" and token is None:
             return await self._health(request)
+        if path.startswith(PATH) and token is None:
+            return await self._revocation_list(request, path.removeprefix(PATH))
         dialect = DIALECTS.get(path)
         if dialect is None:
             return error_answer(404, "The path was not found. Ask at /v1/verify or /validate/check.")
@@ -98,6 +102,14 @@ class HttpServer:
         return (
             json_answer(503, {"status": "stopping"}) if self.closing else json_answer(200, {"status": "ok"})
         )
+
+    async def _revocation_list(self, request: web.BaseRequest, account: str) -> web.Response:
+        if not self._rate.takes(source_of(normalise(request.remote or ""))):
+            return error_answer(429, _BUSY, Retry_After="1")
+        try:
+            return await self._revocation_lists.answer(request, account)
+        except StoreUnavailableError as error:
+            return error_answer(503, str(error), Retry_After="1")
 
     async def _verify(self, request: web.BaseRequest, dialect: Dialect, token: str | None) -> web.Response:
         peer = normalise(request.remote or "")
