@@ -69,6 +69,7 @@ class Act(Enum):
     ACTIVATE = "a", "a", "Activate", "Deactivate", "Enable"
     MOVE = "m", "m", "Move"
     ROLES = "o", "o", "Roles"
+    PRINCIPALS = "equals_sign", "=", "Principals"
     ADD_KEY = "k", "k", "Add SSH key"
     FORGET = "g", "g", "Forget addresses"
     RESYNC = "j", "j", "Resync"

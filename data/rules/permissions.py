@@ -52,6 +52,7 @@ class SensitiveAction(_Permission):
     RESET_TWO_FACTOR = "disable or clear two-factor authentication", frozenset({SYSTEM, SECURITY})
     UNLOCK = "unlock people", frozenset({SYSTEM})
     MAKE_TEMPORARY_CODE = "make temporary codes", frozenset({SYSTEM})
+    MANAGE_PRINCIPALS = "give or take principals", frozenset({SECURITY})
     SET_POLICY = "turn two-factor authentication on or change its mode", frozenset({SECURITY})
     MANAGE_APPLICATIONS = "manage applications", frozenset({SECURITY})
     MANAGE_TARGETS = "manage targets", frozenset({SECURITY})
@@ -80,6 +81,7 @@ class UserAct(Enum):
     CHANGE_CONTACT = "change_contact"
     MOVE = "move"
     ROLES = "roles"
+    PRINCIPALS = "principals"
     ADD_KEY = "add_key"
     REMOVE_KEY = "remove_key"
     RESYNC = "resync"
@@ -117,6 +119,7 @@ _NEEDS: dict[UserAct, Permission] = {
     UserAct.CHANGE_CONTACT: SensitiveAction.EMPOWER_PEOPLE,
     UserAct.MOVE: Action.MANAGE_PEOPLE,
     UserAct.ROLES: SensitiveAction.CHANGE_ROLES,
+    UserAct.PRINCIPALS: SensitiveAction.MANAGE_PRINCIPALS,
     UserAct.ADD_KEY: SensitiveAction.EMPOWER_PEOPLE,
     UserAct.REMOVE_KEY: SensitiveAction.EMPOWER_PEOPLE,
     UserAct.RESYNC: SensitiveAction.RESET_TWO_FACTOR,

@@ -13,6 +13,7 @@ from data.rules.recovery_codes import TEMPORARY_HOURS
 from data.rules.source_addresses import source_in_words
 from data.rules.user_status import standing_of, status_of
 from data.rules.users_csv import PersonRow
+from data.wording.certificates import are_withdrawn
 from data.wording.words import NAMED, Question, counted, days_left, listed, moment
 
 OTHER_HANDS = (
@@ -66,7 +67,8 @@ def disable(user: UserDetail) -> Question:
     return Question(
         f"Disable 2FA for {user.name}?",
         f"Removes everything {user.name} has set up, the recovery codes and the individual requirement. "
-        + _without_factor(user, required=False, lost=False),
+        + _without_factor(user, required=False, lost=False)
+        + are_withdrawn(len(user.certificates)),
         "Disable",
     )
 
@@ -77,7 +79,8 @@ def clear(user: UserDetail) -> Question:
         f"Clear the 2FA data of {user.name}?",
         f"For a new or lost phone. Removes everything {user.name} has set up and the recovery codes. "
         "Whether 2FA is required does not change. "
-        + _without_factor(user, required=user.required, lost=user.enrolled_at is not None),
+        + _without_factor(user, required=user.required, lost=user.enrolled_at is not None)
+        + are_withdrawn(len(user.certificates)),
         "Clear",
     )
 
@@ -115,7 +118,8 @@ def one_time_password(user: UserDetail) -> Question:
     return Question(
         f"New one-time password for {user.name}?",
         f"The current password of {user.name} stops working. The new one is shown once and works for one "
-        f"sign-in within {ONE_TIME_HOURS} hours. They must then choose a password of their own.",
+        f"sign-in within {ONE_TIME_HOURS} hours. They must then choose a password of their own."
+        f"{are_withdrawn(len(user.certificates))}",
         "Create",
     )
 
@@ -166,7 +170,7 @@ def deactivate(user: UserDetail) -> Question:
     return Question(
         f"Deactivate {user.name}?",
         f"{user.name} can no longer sign in, and their open sessions end. Nothing is deleted; you can "
-        "activate them again.",
+        f"activate them again.{are_withdrawn(len(user.certificates))}",
         "Deactivate",
     )
 
@@ -177,7 +181,8 @@ def delete(user: UserDetail) -> Question:
         f"Delete {user.name}?",
         f"{user.name} can no longer sign in, and their open sessions end. Their e-mail address, phone "
         "number, full name, keys, factors and roles are removed. This cannot be undone. The name stays in "
-        "the audit log and cannot be given to anyone else for seven days.",
+        "the audit log and cannot be given to anyone else for seven days."
+        f"{are_withdrawn(len(user.certificates))}",
         "Delete",
     )
 
@@ -282,6 +287,13 @@ def end_session(row: SessionRow) -> Question:
     )
 
 
+def end_own_sessions(*, only_one: bool) -> Question:
+    """Describe ending other sessions of one's own."""
+    what = "that session" if only_one else "all other sessions"
+    closes = "It closes" if only_one else "They close"
+    return Question(f"End {what}?", f"{closes} within five seconds.", "End")
+
+
 def remove_practice(name: str) -> Question:
     """Describe removing a practice."""
     return Question(
@@ -294,12 +306,12 @@ def remove_key(fingerprint: str, whose: str) -> Question:
     return Question("Remove this SSH key?", f"{fingerprint}\nIt will no longer sign {whose} in.", "Remove")
 
 
-def turn_off() -> Question:
-    """Describe turning one's own two-factor authentication off."""
+def turn_off(certificates: int) -> Question:
+    """Describe turning one's own two-factor authentication off, with this many certificates."""
     return Question(
         "Turn off two-factor authentication?",
         "Removes everything you have set up and your recovery codes. You then sign in with your password or "
-        "SSH key alone.",
+        f"SSH key alone.{are_withdrawn(certificates)}",
         "Turn off",
     )
 

@@ -36,6 +36,7 @@ from data.operations.users import (
     invitations,
     lifecycle,
     practices,
+    principals,
     role_grants,
     signin_explanation,
     temporary_codes,
@@ -387,6 +388,30 @@ ACTS = {
         {SECURITY},
         lambda world, me: world.run(policy_settings.set_notice, me, PolicyNotice.NEW_PLACES, on=False),
     ),
+    "give a principal": (
+        {SECURITY},
+        lambda world, me: world.run(principals.add_principal, me, "anna", "deploy"),
+    ),
+    "take a principal": (
+        {SECURITY},
+        lambda world, me: world.run(principals.remove_principal, me, "helper", "web"),
+    ),
+    "give a practice a principal": (
+        {SECURITY},
+        lambda world, me: world.run(principals.add_practice_principal, me, "North", "deploy"),
+    ),
+    "take a principal from a practice": (
+        {SECURITY},
+        lambda world, me: world.run(principals.remove_practice_principal, me, "Main", "web"),
+    ),
+    "see the principals": (
+        {SUPPORT, SYSTEM, SECURITY},
+        lambda world, me: world.run(principals.list_principals, me, "anna"),
+    ),
+    "see the principals of a practice": (
+        {SUPPORT, SYSTEM, SECURITY},
+        lambda world, me: world.run(principals.list_practice_principals, me, "Main"),
+    ),
     "offer a resync": (
         {SYSTEM, SECURITY},
         lambda world, me: world.run(factor_administration.offer_resync, me, "anna"),
@@ -442,6 +467,8 @@ def people_there(world: World) -> World:
     ).execute()
     world.run(targets.add_target, OPERATOR, replace(WEB1, name="db1"))
     world.user("helper", SUPPORT)
+    world.run(principals.add_principal, OPERATOR, "helper", "web")
+    world.run(principals.add_practice_principal, OPERATOR, "Main", "web")
     world.user("system", SYSTEM)
     world.user("security", SECURITY)
     world.user("empty", password=None)

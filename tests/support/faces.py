@@ -34,6 +34,7 @@ from data.operations.users import (
     invitations,
     lifecycle,
     practices,
+    principals,
     role_grants,
     signin_explanation,
     temporary_codes,
@@ -172,6 +173,9 @@ READING = (
         on(user_summaries.list_users, UserQuery(practice="Main"))),
     Face("Users", "Open", "user show", "ben --json", SEERS, on(user_summaries.user_detail, "ben")),
     Face("User", "", "user key list", "ben --json", SEERS, on(user_summaries.user_detail, "ben")),
+    Face("User", "", "user principal list", "kim --json", SEERS, on(principals.list_principals, "kim")),
+    Face("Practices", "", "practice principal list", "North --json", SEERS,
+        on(principals.list_practice_principals, "North")),
     Face("Users", "Can sign in?", "user explain", "ben --json", SEERS,
         on(signin_explanation.explain_user, "ben")),
     Face("", "", "user export", "", SEERS, on(user_export.export_people)),
@@ -257,8 +261,14 @@ _ON_PEOPLE = (
         lambda world, me: world.run(factor_administration.forget_addresses, me, "ben", remembered_row("ben",
             "192.0.2.9"))),
     Face("", "", "user delete", "ben --yes", SYSTEM_ONLY, on(deletion.delete_user, "ben")),
+    Face("Users", "Principals", "user principal add", "ben deploy --yes", SECURITY_ONLY,
+        on(principals.add_principal, "ben", "deploy")),
+    Face("Users", "Principals", "user principal remove", "kim web --yes", SECURITY_ONLY,
+        on(principals.remove_principal, "kim", "web")),
     Face("Sessions", "End", "session end", "{session}", SYSTEM_ONLY,
         lambda world, me: world.run(sessions.end_session_of, me, open_session("ben"))),
+    Face("Sessions", "End", "session end --certificates", "{session}", SYSTEM_ONLY,
+        lambda world, me: world.run(sessions.end_session_of, me, open_session("ben"), certificates=True)),
 )
 
 # On the account
@@ -269,6 +279,10 @@ _ON_ACCOUNT = (
         on(practices.rename_practice, "North", "South")),
     Face("Practices", "Remove", "practice remove", "North", SYSTEM_ONLY,
         on(practices.remove_practice, "North")),
+    Face("Practices", "Principals", "practice principal add", "North deploy --yes", SECURITY_ONLY,
+        on(principals.add_practice_principal, "North", "deploy")),
+    Face("Practices", "Principals", "practice principal remove", "North web --yes", SECURITY_ONLY,
+        on(principals.remove_practice_principal, "North", "web")),
     Face("Security", "Apply", "policy set --mode", "required --yes", SECURITY_ONLY,
         on(policy_settings.set_mode, Mode.REQUIRED, seen=Mode.OPTIONAL)),
     Face("Security", "Apply", "policy set --mode off", "--yes", EITHER,
@@ -368,6 +382,8 @@ _ON_OWN = (
             "192.0.2.9")),
         by=("ben",)),
     own("End sessions", "me sessions end", "--others", on(sessions.end_my_sessions), by=("ben",)),
+    own("End sessions", "me sessions end --certificates", "--others",
+        on(sessions.end_my_sessions, certificates=True), by=("ben",)),
     own("Theme", "me theme", "dark", on(lifecycle.choose_theme, ThemeChoice.DARK)),
     own("Plain mode", "me plain-mode", "on", on(lifecycle.choose_plain_mode, on=True)),
     own("Certificates", "cert -", "", on(issuing.issue_certificate, KEY), KEY),
@@ -393,6 +409,8 @@ PARTS = {
     "practice_names": "show_practices",
     "set_one_time_password": "give_one_time_password",
     "preview_mode": "set_mode",
+    "preview_principal": "add_principal",
+    "preview_practice_principal": "add_practice_principal",
     "preview_methods": "set_methods",
     "show_needs_attention": "show_policy",
     "list_unprotected": "summarise",
@@ -456,6 +474,8 @@ def build(world: World) -> dict[str, Member]:
     world.user("new", password=None)
     world.set("gone", active=False)
     world.run(practices.add_practice, OPERATOR, "North")
+    world.run(principals.add_principal, OPERATOR, "kim", "web")
+    world.run(principals.add_practice_principal, OPERATOR, "North", "web")
     for application in ("portal", "vpn"):
         asked = NewApplication(application, Protocol.HTTP, Asks.CODE)
         world.run(registry.add_application, OPERATOR, asked)

@@ -8,7 +8,7 @@ from textual.widget import Widget
 from textual.widgets import OptionList
 
 from data.rules.safe_text import safe
-from tui.dialogs.dialog import Dialog
+from tui.dialogs.dialog import Dialog, paragraph
 
 C = TypeVar("C")
 
@@ -18,13 +18,18 @@ class ChooseDialog(Dialog[tuple[C]], Generic[C]):
 
     AUTO_FOCUS = "OptionList"
 
-    def __init__(self, title: str, choices: Sequence[tuple[str, C]], present: C | None = None) -> None:
+    def __init__(
+        self, title: str, choices: Sequence[tuple[str, C]], present: C | None = None, body: str = ""
+    ) -> None:
         super().__init__(title, "Choose")
+        self._body = body
         self._choices = choices
         self._present = present
 
     def content(self) -> Iterator[Widget]:
-        """Yield the list."""
+        """Yield what there is to say, and the list."""
+        if self._body:
+            yield paragraph(self._body)
         yield OptionList(*(Text(safe(words)) for words, _ in self._choices), markup=False, compact=True)
 
     def on_mount(self) -> None:

@@ -6,7 +6,7 @@ from textual.binding import BindingType
 
 from data.operations.audit.changes import Change
 from data.operations.results import Denied, Done
-from data.operations.users import practices
+from data.operations.users import practices, principals
 from data.operations.users.practices import PracticeRow, PracticesView
 from data.operations.users.user_search import UserQuery
 from data.rules.user_fields import TEXT_LIMIT
@@ -17,8 +17,14 @@ from tui.dialogs.message_box import ConfirmDialog
 from tui.keys import Act
 from tui.screens.base_screen import working
 from tui.screens.table_screen import TableScreen
+from tui.screens.user_forms import PrincipalOperations, change_principals
 from tui.widgets.paged_table import Column
 
+_PRINCIPALS = PrincipalOperations(
+    principals.preview_practice_principal,
+    principals.add_practice_principal,
+    principals.remove_practice_principal,
+)
 _BY_NAME = "name"
 _COLUMNS: list[Column[PracticeRow]] = [
     Column("Practice", 40, lambda row: row.name, least=10, sort=_BY_NAME),
@@ -36,6 +42,7 @@ class PracticesScreen(TableScreen[PracticeRow, str]):
         Act.NEW.binding(),
         Act.EDIT.binding("rename", "Rename"),
         Act.REMOVE.binding(tooltip="Remove an empty practice"),
+        Act.PRINCIPALS.binding(tooltip="Principals of everyone in the practice"),
     ]
 
     view: PracticesView | None = None
@@ -66,11 +73,13 @@ class PracticesScreen(TableScreen[PracticeRow, str]):
 
     def offers(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer to manage practices to those who may, and to remove one if it is empty."""
-        if action not in ("new", "rename", "remove"):
+        if action not in ("new", "rename", "remove", "principals"):
             return super().offers(action, parameters)
         if self.view is None:
             return None
         row = self.table.selected
+        if action == "principals":
+            return row is not None and self.view.may_give_principals
         return (
             self.view.may_manage
             if action != "remove"
@@ -101,6 +110,14 @@ class PracticesScreen(TableScreen[PracticeRow, str]):
             return
         if await self.app.push_screen_wait(ConfirmDialog(consequences.remove_practice(row.name))):
             await self.app.act(practices.remove_practice, row.name)
+
+    @working
+    async def action_principals(self) -> None:
+        """Give or remove principals of the practice under the cursor."""
+        row = self.table.selected
+        rows = await self.app.read(principals.list_practice_principals, row.name) if row else None
+        if row is not None and rows is not None:
+            await change_principals(self.app, row.name, rows, _PRINCIPALS)
 
     async def _ask_name(self, title: str, before: str, yes: str) -> None:
         """Ask for a name until it is accepted or the form is cancelled."""

@@ -38,7 +38,7 @@ from tui.keys import Act
 from tui.screens.base_screen import MainScreen, working
 from tui.screens.enrolment import enrol
 from tui.screens.recovery_codes import RecoveryCodesScreen
-from tui.screens.user_forms import add_key, choose_address, edit_user, remove_key
+from tui.screens.user_forms import add_key, ask_certificates, choose_address, edit_user, remove_key
 from tui.widgets.action_bar import ActionBar, Offer
 from tui.widgets.description_list import (
     DescriptionList,
@@ -122,9 +122,11 @@ class ProfileScreen(MainScreen):
     @working
     async def action_turn_off(self) -> None:
         """Turn off two-factor authentication, if that is allowed."""
-        if not await self._may(OwnAct.TURN_OFF):
+        profile = await self._may(OwnAct.TURN_OFF)
+        if profile is None:
             return
-        if await self.app.push_screen_wait(ConfirmDialog(consequences.turn_off())):
+        question = consequences.turn_off(len(profile.detail.certificates))
+        if await self.app.push_screen_wait(ConfirmDialog(question)):
             await self.app.act(enrolment.turn_off)
 
     @working
@@ -248,8 +250,14 @@ class ProfileScreen(MainScreen):
         choices: list[tuple[str, int | None]] = [("All other sessions", None)]
         choices += [(session_words(row), row.id) for row in profile.sessions.rows if not row.mine]
         chosen = await self.app.push_screen_wait(ChooseDialog("End which session?", choices))
-        if chosen is not None:
-            await self.app.act(sessions.end_my_sessions, chosen[0])
+        if chosen is None:
+            return
+        of_each = {row.id: row.certificates for row in profile.sessions.rows}
+        count = profile.sessions.certificates if chosen[0] is None else of_each[chosen[0]]
+        question = consequences.end_own_sessions(only_one=chosen[0] is not None)
+        withdraws = await ask_certificates(self.app, question, count) if count else (False,)
+        if withdraws is not None:
+            await self.app.act(sessions.end_my_sessions, chosen[0], certificates=withdraws[0])
 
 
 _SETTING_UP = ("set_up", "replace_phone", "change_methods")

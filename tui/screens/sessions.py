@@ -9,10 +9,11 @@ from data.operations.signin.sessions import SessionPage, SessionRow
 from data.rules.source_addresses import source_in_words
 from data.wording import consequences
 from data.wording.words import counted, moment
-from tui.dialogs.message_box import ConfirmDialog, TellDialog
+from tui.dialogs.message_box import TellDialog
 from tui.keys import Act
 from tui.screens.base_screen import working
 from tui.screens.table_screen import TableScreen
+from tui.screens.user_forms import ask_certificates
 from tui.widgets.paged_table import Column
 
 PAGE = 50
@@ -80,13 +81,14 @@ class SessionsScreen(TableScreen[SessionRow, int]):
         row = self.table.selected
         if row is None:
             return
-        if await self.app.push_screen_wait(ConfirmDialog(consequences.end_session(row))):
-            await self.app.act(sessions.end_session_of, row.id)
+        withdraws = await ask_certificates(self.app, consequences.end_session(row), row.certificates)
+        if withdraws is not None:
+            await self.app.act(sessions.end_session_of, row.id, certificates=withdraws[0])
 
 
 def _in_full(row: SessionRow) -> str:
     source = source_in_words(row.application, row.address)
     return (
         f"User: {row.user}\nSource: {source}\nSince: {moment(row.started_at)}\n"
-        f"Methods: {row.methods}\nState: {_state(row)}\nID: {row.id}"
+        f"Methods: {row.methods}\nState: {_state(row)}\nID: {row.id}\nCertificates: {row.certificates}"
     )

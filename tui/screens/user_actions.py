@@ -13,6 +13,7 @@ from data.operations.users import (
     invitations,
     lifecycle,
     practices,
+    principals,
     role_grants,
     temporary_codes,
     user_summaries,
@@ -29,10 +30,20 @@ from tui.dialogs.roles import RolesDialog
 from tui.keys import Act
 from tui.screens.base_screen import MainScreen, working
 from tui.screens.signin_explanation import ExplanationScreen
-from tui.screens.user_forms import add_key, choose_address, edit_user, remove_key
+from tui.screens.user_forms import (
+    PrincipalOperations,
+    add_key,
+    change_principals,
+    choose_address,
+    edit_user,
+    remove_key,
+)
 from tui.widgets.action_bar import Offer
 from tui.widgets.status_line import Tone
 
+_PRINCIPALS = PrincipalOperations(
+    principals.preview_principal, principals.add_principal, principals.remove_principal
+)
 _NAMES = frozenset(act.value for act in UserAct)
 
 
@@ -56,6 +67,7 @@ class UserActionsScreen(MainScreen):
         Act.DISABLE.binding(tooltip="Disable 2FA"),
         Act.MOVE.binding(tooltip="Move to a practice"),
         Act.ROLES.binding(),
+        Act.PRINCIPALS.binding(tooltip="Principals of certificates"),
         Act.ADD_KEY.binding(),
         Act.REMOVE.binding("remove_key", "Remove SSH key"),
         Act.RECOVERY_CODES.binding(
@@ -249,6 +261,15 @@ class UserActionsScreen(MainScreen):
             await self.app.act(role_grants.set_roles, user.name, wanted, seen=user.roles)
 
     @working
+    async def action_principals(self) -> None:
+        """Give or remove principals."""
+        user = await self.look_up(UserAct.PRINCIPALS)
+        rows = await self.app.read(principals.list_principals, user.name) if user else None
+        if user is not None and rows is not None:
+            of_user = [row for row in rows if not row.practice]
+            await change_principals(self.app, user.name, of_user, _PRINCIPALS)
+
+    @working
     async def action_add_key(self) -> None:
         """Add a pasted public key."""
         user = await self.look_up(UserAct.ADD_KEY)
@@ -338,6 +359,7 @@ _OFFERS = (
     Offer(Act.EDIT, "Edit", "edit"),
     Offer(Act.MOVE, "Move", "move"),
     Offer(Act.ROLES, "Roles", "roles"),
+    Offer(Act.PRINCIPALS, "Principals", "principals"),
     Offer(Act.ADD_KEY, "Add SSH key", "add_key"),
     Offer(Act.REMOVE, "Remove SSH key", "remove_key"),
     Offer(Act.RESYNC, "Offer a resync", "resync"),

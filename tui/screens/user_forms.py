@@ -1,20 +1,35 @@
 """Forms that are the same for one's own profile and for another user."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from data.operations.results import Denied
 from data.operations.signin.remembered_addresses import Remembered
 from data.operations.users import credentials
 from data.operations.users.lifecycle import Edited, UserChanges
+from data.operations.users.principals import PrincipalRow
 from data.operations.users.user_summaries import KeyRow, UserDetail
+from data.rules.principals import LENGTH
 from data.rules.public_keys import KEY_LIMIT
 from data.rules.user_fields import EMAIL_LIMIT, PHONE_LIMIT, TEXT_LIMIT
 from data.wording import consequences
-from data.wording.words import moment
+from data.wording import principals as wording
+from data.wording.certificates import STILL_WORKS
+from data.wording.words import Question, counted, moment
 from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.form import Field, FormDialog
 from tui.dialogs.message_box import ConfirmDialog
 from tui.screens.base_app import ActingApp
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalOperations:
+    """The operations on the principals of a user, or of a practice; each takes whose they are by name."""
+
+    preview: Any
+    add: Any
+    remove: Any
 
 
 async def add_key(app: ActingApp, name: str | None) -> None:
@@ -43,6 +58,49 @@ async def remove_key(app: ActingApp, keys: tuple[KeyRow, ...], name: str | None)
     question = consequences.remove_key(chosen[0], name or "you")
     if await app.push_screen_wait(ConfirmDialog(question)):
         await app.act(credentials.remove_key, chosen[0], name=name)
+
+
+async def change_principals(
+    app: ActingApp, whose: str, rows: Sequence[PrincipalRow], operations: PrincipalOperations
+) -> None:
+    """Ask which principal to remove or for a new one, then for confirmation."""
+    given = [row for row in rows if not row.is_name]
+    choices: list[tuple[str, str]] = [("Give another one", "")]
+    choices += [(f"Remove {row.principal}", row.principal) for row in given]
+    chosen = await app.push_screen_wait(ChooseDialog(f"Principals of {whose}", choices)) if given else ("",)
+    if chosen is None:
+        return
+    if chosen[0]:
+        preview = await app.read(operations.preview, whose, chosen[0], removes=True)
+        if preview and await app.push_screen_wait(ConfirmDialog(wording.remove(preview))):
+            await app.act(operations.remove, whose, chosen[0])
+        return
+    previewed = await app.fill_in(
+        lambda typed, fault: FormDialog(
+            f"Give {whose} a principal",
+            [Field("Principal", LENGTH, typed[0] if typed else "")],
+            body=wording.WHAT,
+            yes="Go on",
+            fault=fault,
+        ),
+        lambda typed: app.submit(operations.preview, whose, typed[0]),
+    )
+    if previewed and await app.push_screen_wait(ConfirmDialog(wording.give(previewed))):
+        await app.act(operations.add, whose, previewed.principal)
+
+
+async def ask_certificates(app: ActingApp, question: Question, count: int) -> tuple[bool] | None:
+    """Ask before sessions are ended, and if certificates were obtained there, whether to withdraw them.
+
+    Returns in a tuple whether to withdraw them; None if it was cancelled.
+    """
+    if not count:
+        return (False,) if await app.push_screen_wait(ConfirmDialog(question)) else None
+    also = f"{question.yes} and withdraw {counted(count, 'certificate')}"
+    choices = [(question.yes, False), (also, True)]
+    return await app.push_screen_wait(
+        ChooseDialog(question.title, choices, body=f"{question.body} {STILL_WORKS}")
+    )
 
 
 async def edit_user(

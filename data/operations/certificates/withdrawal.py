@@ -53,19 +53,31 @@ def withdraw_where(acting: Acting, because: str, which: Any) -> str:
 
 
 def withdraw_unentitled(acting: Acting, users: Any, because: str, *, user: models.User | None = None) -> str:
-    """Withdraw what bears a principal that its user no longer has.
+    """Do as `withdraw_by` for what bears a principal that its user does not have.
 
     `users` is a condition on users, and `user` the one if it is a single one.
     """
-    table, tx = models.Certificate, acting.tx
+    serials = unentitled(acting.tx, users)
+    _withdraw_these(acting.tx, serials, because)
+    return _recorded(acting, user.name if user else None, because, serials)
+
+
+def unentitled(
+    tx: Tx, users: Any, *, without: models.UserPrincipal | models.PracticePrincipal | None = None
+) -> list[int]:
+    """Return the serials of live certificates with a principal that their users do not have.
+
+    `users` is a condition on users, and `without` a principal that counts as removed.
+    """
+    table = models.Certificate
     joined = table.select(table.serial, table.principals, models.User).join(models.User)
     rows = list(joined.where(users, _is_live(tx)).order_by(table.serial))
     serials: list[int] = []
     for start in range(0, len(rows), _AT_ONCE):
         some = rows[start : start + _AT_ONCE]
-        entitled = principals_of_all(tx, list({row.user_id: row.user for row in some}.values()))
+        entitled = principals_of_all(tx, list({row.user_id: row.user for row in some}.values()), without)
         serials += [row.serial for row in some if not set(row.principals.split()) <= entitled[row.user_id]]
-    return _recorded(acting, user.name if user else None, because, _withdraw_these(tx, serials, because))
+    return serials
 
 
 def count_live(tx: Tx, user_id: int) -> int:

@@ -23,7 +23,7 @@ from data.operations.users.factor_administration import (
 from data.operations.users.invitation_conditions import unavailable
 from data.operations.users.invitations import invite, remind
 from data.operations.users.lifecycle import set_active
-from data.operations.users.practices import move_user
+from data.operations.users.practices import action_to_move, move_user
 from data.operations.users.target_user import ActContext
 from data.rules import passwords
 from data.rules.permissions import UserAct
@@ -176,6 +176,8 @@ def act_on_many(
     `hashes` are those of the users' one-time passwords, by name.
     """
     acting = authorise(tx, actor, act.on_each.permission)
+    if act is Bulk.MOVE and isinstance(acting, Acting):
+        acting = authorise(tx, actor, action_to_move(acting, detail))
     if not isinstance(acting, Acting):
         return acting
     if nobody := _unavailable(acting, act):

@@ -6,17 +6,20 @@ from dataclasses import dataclass
 
 from peewee import JOIN, fn
 
-from data.operations.actors import Acting
+from data.operations.actors import Acting, Actor
 from data.operations.audit import trail
+from data.operations.certificates.effective_principals import principals_of
+from data.operations.certificates.withdrawal import withdraw_unentitled
 from data.operations.derived_user_columns import reindex_practice
-from data.operations.guards import require_permission, why_not
-from data.operations.results import Denied, Done
+from data.operations.guards import authorise, require_permission, why_not
+from data.operations.results import Denied, Done, RefusedOrStale
 from data.operations.users.target_user import Target
-from data.operations.users.user_acts import require_target
+from data.operations.users.user_acts import find_target
 from data.rules import user_fields
 from data.rules.audit_events import Event
-from data.rules.permissions import Action, UserAct
+from data.rules.permissions import Action, Permission, SensitiveAction, UserAct
 from data.storage import models
+from data.store import Tx
 
 _INSIDE = (models.User, models.StagedUser)
 """The tables of those who are in a practice; one that has any cannot be removed."""
@@ -34,7 +37,7 @@ class PracticeRow:
 
 @dataclass(frozen=True, slots=True)
 class PracticesView:
-    """The practices, and what the actor may do: manage them, and remove those of these names.
+    """The practices, and what the actor may do: manage them, remove those of these names, give principals.
 
     `who_can` says who can, if they may not.
     """
@@ -43,6 +46,7 @@ class PracticesView:
     may_manage: bool
     removable: frozenset[str]
     who_can: str
+    may_give_principals: bool
 
 
 @require_permission(Action.SEE_PEOPLE)
@@ -54,6 +58,7 @@ def show_practices(acting: Acting) -> PracticesView:
         may_manage=refusal is None,
         removable=frozenset() if refusal else frozenset(_empty_ones(acting)),
         who_can=refusal.message if refusal else "",
+        may_give_principals=why_not(acting, SensitiveAction.MANAGE_PRINCIPALS) is None,
     )
 
 
@@ -162,22 +167,58 @@ def _tell_no_more_of(practice: models.Practice) -> None:
         table.update(attributes=json.dumps(told)).where(table.id == application.id).execute()
 
 
-@require_target(UserAct.MOVE)
-def move_user(found: Target, practice: str, *, seen: str | None = None) -> Done | Denied:
-    """Move a user to another practice of the account; `seen` is the practice that the actor saw them in."""
+def move_user(
+    tx: Tx, actor: Actor, name: str, practice: str, *, seen: str | None = None
+) -> Done | RefusedOrStale:
+    """Move a user to another practice of the account; `seen` is the practice that the actor saw them in.
+
+    Whoever comes to a practice is given its principals: if it has any, this needs fresh proof, and nobody
+    does it to themselves. What bears principals that they lose is withdrawn.
+    """
+    found = find_target(tx, actor, name, UserAct.MOVE)
+    if not isinstance(found, Target):
+        return found
     user, wanted = found.user, find_practice(found.acting, practice)
     if wanted is None:
         return NO_SUCH_PRACTICE
-    before = user.practice.name
-    if wanted.id == user.practice_id:
-        return Denied(f"User {user.name} is already in practice {before}.")
-    if seen is not None and seen != before:
-        return Denied(
-            f"Someone else moved {user.name} to {before} in the meantime. Check it, then try again."
-        )
+    proven = authorise(tx, actor, action_to_move(found.acting, practice))
+    if not isinstance(proven, Acting):
+        return proven
+    before, gained = user.practice.name, _gained(found, wanted)
+    if refusal := _why_not_move(found, wanted, seen, gained):
+        return refusal
     models.User.update(practice=wanted.id).where(models.User.id == user.id).execute()
     trail.record(found.acting, Event.USER_MOVED, user.name, before=before, after=wanted.name)
-    return Done(f"User {user.name} moved to practice {wanted.name}.")
+    withdrawn = withdraw_unentitled(
+        found.acting, models.User.id == user.id, f"the user was moved from {before}", user=user
+    )
+    given = f" New certificates bear {gained}." if gained else ""
+    return Done(f"User {user.name} moved to practice {wanted.name}.{given}{withdrawn}")
+
+
+def _gained(found: Target, wanted: models.Practice) -> str:
+    """Return the principals that a user would have after a move and does not have now."""
+    user, table = found.user, models.User
+    there = table(id=user.id, name=user.name, practice=wanted)
+    return ", ".join(sorted(principals_of(found.tx, there) - principals_of(found.tx, user)))
+
+
+def _why_not_move(found: Target, wanted: models.Practice, seen: str | None, gained: str) -> Denied | None:
+    name, before = found.user.name, found.user.practice.name
+    if wanted.id == found.user.practice_id:
+        return Denied(f"User {name} is already in practice {before}.")
+    if seen is not None and seen != before:
+        return Denied(f"Someone else moved {name} to {before} in the meantime. Check it, then try again.")
+    if gained and found.is_oneself:
+        return Denied(f"You would give yourself principals: {gained}. Another administrator can move you.")
+    return None
+
+
+def action_to_move(acting: Acting, practice: str) -> Permission:
+    """Return what moving someone to a practice needs: it empowers them if the practice has principals."""
+    wanted, table = find_practice(acting, practice), models.PracticePrincipal
+    has_some = wanted is not None and table.select().where(table.practice == wanted.id).exists()
+    return SensitiveAction.EMPOWER_PEOPLE if has_some else UserAct.MOVE.permission
 
 
 def find_practice(acting: Acting, name: str) -> models.Practice | None:

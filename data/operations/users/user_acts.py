@@ -215,6 +215,10 @@ def _own_roles(found: Target) -> str | None:
     return "You cannot change your own roles. Ask another administrator." if found.is_oneself else None
 
 
+def _own_principals(found: Target) -> str | None:
+    return "You cannot change your own principals. Ask another administrator." if found.is_oneself else None
+
+
 def _too_many_keys(found: Target) -> str | None:
     return public_keys.too_many(found.holdings.keys)
 
@@ -236,6 +240,7 @@ _STATES: dict[UserAct, Callable[[Target], str | None]] = {
     UserAct.ACTIVATE: _is_active,
     UserAct.DEACTIVATE: _not_deactivated,
     UserAct.ROLES: _own_roles,
+    UserAct.PRINCIPALS: _own_principals,
     UserAct.ADD_KEY: _too_many_keys,
     UserAct.RESYNC: _no_app,
     UserAct.DELETE: _not_deleted,

@@ -26,6 +26,7 @@ from data.operations.signin.resync import offered_until
 from data.operations.signin.sessions import SessionPage, own_sessions
 from data.operations.users.bulk_actions import Bulk, bulk_acts
 from data.operations.users.credentials import why_no_key_less, why_no_key_more
+from data.operations.users.principals import PrincipalRow, principals_to_show
 from data.operations.users.target_user import ActContext, Target, read_holdings
 from data.operations.users.user_acts import acts_on, grantable, require_target, who_can, why_not_offered
 from data.operations.users.user_search import Cursor, UserQuery, find_users
@@ -106,6 +107,8 @@ class UserDetail:
 
     `demand` is what the policy demands now, and `days_left` how long a user who has not set up two-factor
     authentication can still put that off, if they can and must.
+    `principals` are those of the user, also such as do not count; there are none if the account issues no
+    certificates and none were given. `certificates` counts those that hosts accept.
     `attempts_used` says in which applications the attempts were used that are no longer left.
 
     `acts` are those that the actor may do to the user now, `grantable` the roles that they may change, and
@@ -140,6 +143,7 @@ class UserDetail:
     created_at: datetime
     last_signin_at: datetime | None
     recent: tuple[trail.Entry, ...]
+    principals: tuple[PrincipalRow, ...]
     certificates: tuple[CertificateRow, ...]
     acts: frozenset[UserAct] = frozenset()
     grantable: frozenset[Role] = frozenset()
@@ -349,5 +353,6 @@ def _detail(tx: Tx, user: models.User) -> UserDetail:
         created_at=user.created_at,
         last_signin_at=user.last_signin_at,
         recent=tuple(trail.newest_of(account.id, user.name, RECENT)),
+        principals=principals_to_show(tx, user),
         certificates=live_certificates_of(tx, user.id),
     )

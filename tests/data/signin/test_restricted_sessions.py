@@ -41,6 +41,7 @@ from data.operations.users import (
     invitations,
     lifecycle,
     practices,
+    principals,
     role_grants,
     signin_explanation,
     temporary_codes,
@@ -201,6 +202,20 @@ OPERATIONS = {
     "write_password": lambda world, me: invitations.write_password(world.store, me, "bob"),
     "check_written": lambda world, me: world.run(invitations.check_written, me, "bob"),
     "store_written": lambda world, me: world.run(invitations.store_written, me, "bob", "secret", "hash"),
+    "list_principals": lambda world, me: world.run(principals.list_principals, me, "bob"),
+    "list_practice_principals": lambda world, me: world.run(principals.list_practice_principals, me, "Main"),
+    "preview_principal": lambda world, me: world.run(principals.preview_principal, me, "bob", "deploy"),
+    "preview_practice_principal": lambda world, me: world.run(
+        principals.preview_practice_principal, me, "North", "deploy"
+    ),
+    "add_principal": lambda world, me: world.run(principals.add_principal, me, "bob", "deploy"),
+    "remove_principal": lambda world, me: world.run(principals.remove_principal, me, "bob", "deploy"),
+    "add_practice_principal": lambda world, me: world.run(
+        principals.add_practice_principal, me, "North", "deploy"
+    ),
+    "remove_practice_principal": lambda world, me: world.run(
+        principals.remove_practice_principal, me, "North", "deploy"
+    ),
     "list_sessions": lambda world, me: world.run(sessions.list_sessions, me),
     "end_session_of": lambda world, me: world.run(sessions.end_session_of, me, 1),
     "choose_theme": lambda world, me: world.run(lifecycle.choose_theme, me, ThemeChoice.DARK),
@@ -507,6 +522,10 @@ WITHOUT_PROOF = {
     "check_people",
     "check_all",
     "tell_owners",  # A part of checking an import.
+    "list_principals",
+    "list_practice_principals",
+    "preview_principal",
+    "preview_practice_principal",
     "list_sessions",
     "my_profile",
     "show_needs_attention",

@@ -22,6 +22,7 @@ from tui.cli.open_installation import system_clock
 PROGRAM = Path(sys.executable).with_name("twofold")
 READING = {
     *(("user", "list"), ("user", "show"), ("user", "explain"), ("user", "export"), ("user", "key", "list")),
+    *(("user", "principal", "list"), ("practice", "principal", "list")),
     *(("account", "list"), ("account", "show"), ("practice", "list"), ("session", "list")),
     *(("policy", "show"), ("policy", "checklist"), ("clock", "show"), ("doctor",), ("hostkey",)),
     *(("audit", "list"), ("audit", "export"), ("audit", "head"), ("audit", "verify")),
@@ -46,6 +47,10 @@ ASKING = {
     ("user", "deactivate"): ("ben",),
     ("user", "temporary-code"): ("ben",),
     ("user", "delete"): ("ben",),
+    ("user", "principal", "add"): ("ben", "deploy"),
+    ("user", "principal", "remove"): ("ben", "web"),
+    ("practice", "principal", "add"): ("Main", "deploy"),
+    ("practice", "principal", "remove"): ("Main", "web"),
     ("user", "import"): ("{home}/../people.csv",),
     ("user", "invite"): ("--practice", "Main", "--csv", NEW_FILE),
     ("user", "remind"): ("--practice", "Main"),
@@ -92,6 +97,8 @@ def ready(clinic, home, template):
 def make_ready(clinic, home):
     assert clinic("user", "add", "ben", "--email", "ben@clinic.example", "--require-2fa").status == 0
     assert clinic("user", "add", "kim", "--email", "kim@clinic.example").status == 0
+    assert clinic("user", "principal", "add", "ben", "web", "--yes").status == 0
+    assert clinic("practice", "principal", "add", "Main", "web", "--yes").status == 0
     assert clinic("application", "add", "vpn", "--http", "--asks", "code").status == 0
     assert clinic("target", "add", "db1", "--host", "10.0.0.5").status == 0
     with Home(home).serving():  # Which names the node, as each of them that must be alone does.

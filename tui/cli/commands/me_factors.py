@@ -39,8 +39,8 @@ def codes(here: Caller) -> None:
 @act
 def turn_off(here: Caller) -> Done | RefusedOrStale:
     """Turn off your two-factor authentication, if the policy allows it."""
-    confirmed(here.run(user_summaries.my_profile, OwnAct.TURN_OFF))
-    confirm(consequences.turn_off())
+    profile = confirmed(here.run(user_summaries.my_profile, OwnAct.TURN_OFF))
+    confirm(consequences.turn_off(len(profile.detail.certificates)))
     return here.run(enrolment.turn_off)
 
 

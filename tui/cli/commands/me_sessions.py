@@ -39,14 +39,19 @@ def sessions_(here: Caller, as_json: bool) -> None:
 
 
 @sessions_.command(
-    epilog=examples("ssh gate me sessions end 42", "ssh -p 2222 gate me sessions end --others")
+    epilog=examples("ssh gate me sessions end 42", "ssh gate me sessions end --others --certificates")
 )
 @click.argument("number", type=click.IntRange(min=1, max=2**63 - 1), metavar="[ID]", required=False)
 @click.option("--others", is_flag=True, help="End all your sessions but this one.")
+@click.option(
+    "--certificates",
+    is_flag=True,
+    help="Also withdraw the certificates obtained in it; with --others, in all but this one.",
+)
 @changes
 @act
-def end(here: Caller, number: int | None, others: bool) -> Done | Denied | SessionOver:
+def end(here: Caller, number: int | None, others: bool, certificates: bool) -> Done | Denied | SessionOver:
     """End another session of yours, or all others; a server closes them within five seconds."""
     if (number is None) is not others:
         raise click.UsageError("Give either the number of a session or --others.")
-    return here.run(sessions.end_my_sessions, number)
+    return here.run(sessions.end_my_sessions, number, certificates=certificates)

@@ -6,6 +6,7 @@ from data.operations.results import Done, RefusedOrStale
 from data.operations.users import practices
 from tui.cli.caller import Caller
 from tui.cli.command_groups import InAccount, for_members
+from tui.cli.commands import principal
 from tui.cli.confirmation import act, changes
 from tui.cli.open_installation import confirmed
 from tui.cli.text_tables import echo_json, echo_table
@@ -21,6 +22,9 @@ from tui.cli.text_tables import echo_json, echo_table
 )
 def practice() -> None:
     """Manage practices, such as sites or departments. The account's policy applies to all of them."""
+
+
+practice.add_command(principal.of_practice)
 
 
 @for_members()

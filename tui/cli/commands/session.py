@@ -49,13 +49,14 @@ def list_sessions(here: Caller, as_json: bool) -> None:
 
 
 @for_members()
-@session.command(epilog="\b\nExample:\n  twofold session end 42\n")
+@session.command(epilog="\b\nExamples:\n  twofold session end 42\n  twofold session end 42 --certificates\n")
 @click.argument("number", type=click.IntRange(min=1, max=2**63 - 1), metavar="ID")
+@click.option("--certificates", is_flag=True, help="Also withdraw the certificates obtained in it.")
 @changes
 @act
-def end(here: Caller, number: int) -> Done | RefusedOrStale:
+def end(here: Caller, number: int, certificates: bool) -> Done | RefusedOrStale:
     """End an open session; a running server closes it within five seconds."""
-    return here.run(sessions.end_session_of, number)
+    return here.run(sessions.end_session_of, number, certificates=certificates)
 
 
 def _all_sessions(here: Caller) -> Iterator[SessionRow]:
@@ -78,4 +79,5 @@ def session_json(row: SessionRow) -> dict[str, object]:
         "methods": row.methods,
         "restricted": row.restricted,
         "started_at": iso(row.started_at),
+        "certificates": row.certificates,
     }

@@ -21,6 +21,7 @@ _COMMANDS = {
     "list": "tui.cli.commands.user_list:list_users",
     "move": "tui.cli.commands.user_changes:move",
     "password": "tui.cli.commands.user_changes:password",
+    "principal": "tui.cli.commands.principal:of_user",
     "remind": "tui.cli.commands.user_invite:remind",
     "require": "tui.cli.commands.user_changes:require",
     "resync": "tui.cli.commands.user_changes:resync",
