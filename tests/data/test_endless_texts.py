@@ -20,6 +20,8 @@ from data.operations.applications import registry
 from data.operations.applications.asking import Reject, VerifyRequest, authenticate_application
 from data.operations.audit.trail import Filter
 from data.operations.audit.verification import Plan, Position, Stretch
+from data.operations.certificates import authorities
+from data.operations.certificates.listing import CertificateRow
 from data.operations.policy import policy_settings
 from data.operations.signin import first_factor, inbound_sms, second_factor
 from data.operations.signin.enrolment import PendingApp, PendingDestination, PendingMessage
@@ -34,6 +36,7 @@ from data.rules.domain_types import Application, Method, Mode, Role
 from data.rules.permissions import Action
 from data.rules.source_addresses import Origin
 from data.rules.targets import NewTarget
+from data.storage import models
 
 SIZE = 1_000_000
 _shuffled = random.Random(7)
@@ -97,7 +100,7 @@ GIVEN = {"name": "bob", "names": ["bob"], "practice": "Main", "new_name": "South
 """What stands in the other places, by the name of the parameter."""
 TYPED = (NewUser, UserChanges, UserQuery, Filter, NewTarget)
 """What is filled with texts from outside, and is not looked at before."""
-NO_TEXT = {"password_hash", "former", "new"}
+NO_TEXT = {"password_hash", "former", "new", "seen"}
 """Texts that this program makes."""
 INTERNAL = {"authorise", "resolve", "find_target"}
 STRETCH = Stretch(Head("main", 0, ""), Head("main", 0, ""))
@@ -111,6 +114,7 @@ def sample(hint: Any, name: str) -> Any:
         int | None: None,
         datetime: START,
         datetime | None: None,
+        CertificateRow | None: None,
         date | None: None,
         Mode: Mode.REQUIRED,
         Method: Method.EMAIL,
@@ -139,7 +143,7 @@ def sample(hint: Any, name: str) -> Any:
         return "x" if hint is str else None
     if hint in samples:
         return samples[hint]
-    if getattr(hint, "__origin__", None) in (Sequence, Iterable, Collection):
+    if getattr(hint, "__origin__", None) in (Sequence, Iterable, Collection, tuple):
         return ()
     return lambda *_: None
 
@@ -150,6 +154,8 @@ def places(hint: Any, name: str) -> Iterator[tuple[str, Any]]:
         return
     if hint in (str, str | None):
         yield name, lambda text: text
+    elif hint == tuple[str, ...]:
+        yield name, lambda text: (text,)
     elif hint in (Sequence[str], Iterable[str]):
         yield name, lambda text: [text]
     elif hint in TYPED:
@@ -222,6 +228,8 @@ def test_the_operations_that_take_a_text_are_found():
 @pytest.fixture
 def everyone(world: World) -> World:
     world.user("bob")
+    models.Account.update(certificate_hours=8).execute()
+    world.run(authorities.init_authority, OPERATOR)
     return world
 
 
