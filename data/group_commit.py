@@ -1,8 +1,8 @@
 """Group commit: short operations that wait while one commits run in one transaction after it.
 
 They run one after the other, in the order in which they were handed over, and each is answered after the
-commit. If one of them raises, nothing of the group is kept, and each runs again in a transaction of its own:
-an operation has no effect besides its transaction and its result.
+commit. If one of them fails, or the commit does, nothing of the group is kept, and each runs again in a
+transaction of its own: an operation has no effect besides its transaction and its result.
 """
 
 import asyncio
@@ -42,18 +42,18 @@ class GroupCommit:
     """Collects what waits for a thread that writes.
 
     `transact` runs the operations of a group in one transaction on that thread, and returns their results.
-    What it raises of the type `failure` is the answer to all of the group.
+    After what it raises of the type `final` they must not run again: all of the group are told that.
     """
 
     def __init__(
         self,
         thread: Executor,
         transact: Callable[[Sequence[PendingWrite]], list[Any]],
-        failure: type[Exception],
+        final: type[Exception],
     ) -> None:
         self._thread = thread
         self._transact = transact
-        self._failure = failure
+        self._final = final
         self._waiting: deque[PendingWrite] = deque()
         self._called = False
         """Whether the thread will look at what waits, after its earlier work."""
@@ -100,7 +100,7 @@ class GroupCommit:
     def _outcomes(self, group: Sequence[PendingWrite]) -> list[_Outcome]:
         try:
             return [_Outcome(result) for result in self._transact(group)]
-        except self._failure as error:
+        except self._final as error:
             return [_Outcome(error=error)] * len(group)
         except BaseException as error:  # noqa: BLE001 - whoever asked is told, as by an executor.
             if len(group) == 1:

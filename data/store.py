@@ -184,7 +184,7 @@ class Store:
         self.on_timing: Timing | None = None
         """Called on the working threads to measure the work."""
         self._writer = ThreadPoolExecutor(database.writers, "store-writer")
-        self._together = GroupCommit(self._writer, self._run_group, StoreUnavailableError)
+        self._together = GroupCommit(self._writer, self._run_group, OutcomeUnknownError)
         self._reader = ThreadPoolExecutor(database.readers, "store-reader")
         self._hasher = ThreadPoolExecutor(1, "hasher")
         self.turns = FairQueue()

@@ -8,7 +8,6 @@ import threading
 from collections import Counter
 from contextlib import asynccontextmanager
 
-import pytest
 from peewee import OperationalError
 from support import group_process
 from support.database import World
@@ -127,22 +126,26 @@ async def test_who_waits_no_more_is_written_all_the_same(world, monkeypatch):
     assert [row.ended_at for row in rows] == [world.clock.now] * 2
 
 
-@pytest.mark.parametrize("lost", [False, True])
-async def test_when_the_database_fails_all_are_told(world, monkeypatch, lost):
-    """Of a commit whose answer was lost, nobody is told that it was done or that it was not."""
+def refused_by_the_database(_tx):
+    raise OperationalError("gone")
+
+
+async def test_what_the_database_refuses_fails_alone(world, monkeypatch):
     world.user("anna")
+    refused = (refused_by_the_database,)
+    results, _ = await together(world, monkeypatch, refused, (rename, "anna"), refused)
+    assert [type(result) for result in results] == [StoreUnavailableError, str, StoreUnavailableError]
+    assert world.row("anna").full_name == "anna"
 
-    def failing(_tx):
-        raise OperationalError("gone")
 
-    if lost:
-        monkeypatch.setattr(world.database, "holds", lambda: False)
-    last = (rename, "anna") if lost else (failing,)
-    results, _ = await together(world, monkeypatch, (rename, "anna"), last)
-    assert [type(result) for result in results] == [
-        OutcomeUnknownError if lost else StoreUnavailableError
-    ] * 2
-    assert world.row("anna").full_name == ("anna" if lost else "")
+async def test_when_the_end_of_a_commit_is_unknown_all_are_told(world, monkeypatch):
+    """Nobody's operation runs twice."""
+    world.user("anna")
+    ran = []
+    monkeypatch.setattr(world.database, "holds", lambda: False)
+    results, _ = await together(world, monkeypatch, (rename, "anna"), (lambda _tx: ran.append(1),))
+    assert [type(result) for result in results] == [OutcomeUnknownError] * 2
+    assert ran == [1]
 
 
 def test_killed_in_the_middle(world):
