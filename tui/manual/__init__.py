@@ -24,6 +24,7 @@ ORDER = (
     *(
         "cryptographic-keys",
         "audit-log",
+        "certificates",
         "forwarding",
         "applications",
         "http",

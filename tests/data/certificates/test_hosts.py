@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import shlex
+import subprocess
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,18 +11,22 @@ from pathlib import Path
 import asyncssh
 import pytest
 from support.database import OPERATOR, PASSWORD, World
+from support.http_server import http_server
 from support.key_agent import ed25519_key, key_agent, token_key
 from support.sshd import ELSEWHERE, ME, Sshd, running_sshd
 
 from data.operations.actors import Member, Operator
 from data.operations.certificates import authorities, issuing
 from data.operations.certificates.issuing import IssuedCertificate
+from data.operations.certificates.revocation_list import read_revocation_list
+from data.operations.certificates.withdrawal import withdraw
 from data.operations.maintenance import accounts
 from data.operations.users.lifecycle import NewUser
 from data.rules.public_keys import ALGORITHMS
 from data.storage import models
 
 pytestmark = pytest.mark.only_on("sqlite")
+MANUAL = Path(__file__).parents[3] / "tui" / "manual" / "certificates.md"
 OPENED = "opened\n"
 
 
@@ -164,3 +170,106 @@ async def test_of_both_authorities(world, authority, ben, sshd, tmp_path):
     assert [await sshd.opens(each) for each in (key, newer)] == [OPENED, OPENED]
     sshd.trusted.write_text(f"{seen.present.public_key}\n")
     assert [await sshd.opens(each) for each in (key, newer)] == [None, OPENED]
+
+
+def manual(name: str) -> str:
+    """Return the file that the manual prints under this name."""
+    printed = rf"^`/[\w/]+/{re.escape(name)}`.*?^```\w+\n(.*?)^```$"
+    return re.search(printed, MANUAL.read_text(), re.DOTALL | re.MULTILINE)[1]
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    """The manual's script."""
+    file = tmp_path / "twofold-krl"
+    file.write_text(manual(file.name))
+    file.chmod(0o755)
+    return file
+
+
+async def status_of(*command: str | Path, **options: object) -> int:
+    """Run a command, which says why if it fails and nothing otherwise."""
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE, **options)
+    _, said = await asyncio.wait_for(process.communicate(), 60)
+    assert not said or process.returncode, said
+    return process.returncode
+
+
+def service(base: str, script: Path, file: Path) -> list[str]:
+    """Return what the manual's service starts, with other paths."""
+    (line,) = re.findall(r"^ExecStart=(.*)$", manual("twofold-krl.service"), re.MULTILINE)
+    for there, here in (
+        ("/usr/local/sbin/twofold-krl", script),
+        ("/etc/ssh/twofold.krl", file),
+        ("https://twofold.clinic.example:8443", base),
+    ):
+        assert there in line
+        line = line.replace(there, str(here))
+    return shlex.split(line)
+
+
+@pytest.mark.feature("certificates-script")
+async def test_not_after_withdrawal(world, authority, ben, sshd, script, tmp_path, require_program):
+    """From the next fetching on, and no other certificate; without any list nobody gets in."""
+    require_program("curl")
+    sshd.trusted.write_text(f"{authority.present.public_key}\n")
+    sshd.admit("ben")
+    sshd.revoked.unlink()
+    key, other = new_key(tmp_path, "id"), new_key(tmp_path, "other")
+    made = certificate_for(world, ben, key)
+    certificate_for(world, ben, other)
+    assert await sshd.opens(key) is None
+    assert "No such file" in sshd.log()
+    async with http_server(world.store) as base:
+        assert await status_of(*service(base, script, sshd.revoked), umask=0o077) == 0
+    assert sshd.revoked.stat().st_mode & 0o777 == 0o644
+    assert await sshd.opens(key) == OPENED
+    its = models.Certificate.serial == made.serial
+    assert world.run(withdraw, world.row("ben").id, "tests", its) == 1
+    async with http_server(world.store) as base:
+        assert await status_of(*service(base, script, sshd.revoked)) == 0
+    sshd.log()
+    assert await sshd.opens(key) is None
+    assert f"revoked by file {sshd.revoked}" in sshd.log()
+    assert await sshd.opens(other) == OPENED
+    # With the server gone, the list stays.
+    assert await status_of(*service(base, script, sshd.revoked)) != 0
+    assert await sshd.opens(other) == OPENED
+
+
+@pytest.mark.feature("certificates-script")
+async def test_what_is_no_list_leaves_the_old_one(world, authority, script, tmp_path):
+    """A failure, nothing at all, a page, a part, and a whole list of which nobody knows that it is whole."""
+    file, good = tmp_path / "twofold.krl", tmp_path / "good"
+    file.write_text("old")
+    good.write_bytes(world.run(read_revocation_list, "Clinic"))
+    for command in (
+        "echo no >&2; exit 22",
+        "true",
+        "echo '<html>Not found</html>'",
+        "head -c 20 good",
+        "cat good; echo cut off >&2; exit 18",
+    ):
+        assert await status_of(script, file, "sh", "-c", command, cwd=tmp_path) != 0
+        assert file.read_text() == "old"
+    # Stopped by systemd while the list arrives.
+    stopped = await asyncio.create_subprocess_exec(
+        script, file, "sh", "-c", "cat good; kill $PPID", cwd=tmp_path
+    )
+    assert await asyncio.wait_for(stopped.wait(), 60) != 0
+    assert file.read_text() == "old"
+    assert await status_of(script, file, "cat", good) == 0
+    assert file.read_bytes() == good.read_bytes()
+    assert [path.name for path in tmp_path.glob("twofold.krl*")] == ["twofold.krl"]
+
+
+@pytest.mark.feature("certificates-script")
+def test_systemd_takes_the_units(script, tmp_path, require_program):
+    """Without a word about them."""
+    units = [tmp_path / name for name in ("twofold-krl.service", "twofold-krl.timer")]
+    for unit in units:
+        unit.write_text(manual(unit.name).replace("/usr/local/sbin/twofold-krl", str(script)))
+    command = [require_program("systemd-analyze"), "verify", "--man=no", *units]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    said = [line for line in (ended.stdout + ended.stderr).splitlines() if "twofold-krl" in line]
+    assert (ended.returncode, said) == (0, [])
