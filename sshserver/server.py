@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from data.operations.certificates import cleanup
 from data.operations.maintenance import clock_jumps, kept_counts
 from data.operations.policy import deadline_reminders
 from data.operations.signin import dummy_hashes, worker_sessions
+from data.operations.targets.jumps import close_abandoned
 from data.operations.users import import_staging
 from data.periodic import periodically
 from data.rules.protocol_misuse import Misuse
@@ -23,6 +24,7 @@ from sshserver.algorithms import Algorithms
 from sshserver.auth_backend import AuthBackend, StoreBackend
 from sshserver.background import clock_watch
 from sshserver.background.check_up import CHECK_UP_SECONDS, check_up
+from sshserver.background.jump_reaper import NOTE_SECONDS, end_ended_jumps, note_carried
 from sshserver.background.session_reaper import EVERY_SECONDS, end_ended_sessions
 from sshserver.compat import asyncssh_kex, asyncssh_shim
 from sshserver.limits.limit_values import Limits
@@ -99,6 +101,9 @@ class Server:
         there = partial(store.read, clock_jumps.database_clock)
         jumps = clock_watch.ClockWatch(now)
         self._repeat(partial(end_ended_sessions, self, store, set()), every, "Looking for ended sessions")
+        self._repeat(partial(end_ended_jumps, self, store), every, "Looking for jumps to end")
+        self._repeat(partial(note_carried, self, store), NOTE_SECONDS, "Counting the bytes of jumps")
+        self._repeat(partial(store.run, close_abandoned), _CLEANUP_SECONDS, "Closing jumps of dead servers")
         self._repeat(partial(import_staging.clean_up_all, store), _CLEANUP_SECONDS, "Finishing imports")
         self._repeat(partial(check_up, store), CHECK_UP_SECONDS, "Checking up")
         self._repeat(
@@ -129,6 +134,27 @@ class Server:
         for connection in found:
             self._context.start(self._end(connection, reason, _ENDING_SECONDS))
         return len(found)
+
+    def jump_ids(self) -> set[int]:
+        """Return the numbers of all open jumps."""
+        return {
+            number
+            for known in self._context.connections
+            for number in known.channels.forwarding.jumps.values()
+        }
+
+    def end_jumps(self, reasons: Mapping[int, str]) -> None:
+        """End these jumps, each for its reason."""
+        for connection in tuple(self._context.connections):
+            for jump_id in reasons.keys() & set(connection.channels.forwarding.jumps.values()):
+                connection.channels.forwarding.close(jump_id, reasons[jump_id])
+
+    def carried(self) -> dict[int, tuple[int, int]]:
+        """Return what those jumps have carried that carried anything since this was last called."""
+        found: dict[int, tuple[int, int]] = {}
+        for connection in self._context.connections:
+            found |= connection.channels.forwarding.carried()
+        return found
 
     async def drain(self, reason: str = _SHUTTING_DOWN) -> None:
         """Stop: close the port, warn and close the sessions, and wait until everything is recorded."""
@@ -172,6 +198,7 @@ class Server:
     async def _end(self, connection: Connection, reason: str, seconds: float) -> None:
         """Close a connection; apps and clients that do not read get `seconds` to end."""
         gone = connection.transport.gone
+        connection.channels.forwarding.end(reason)
         tasks = [session.task for session in connection.channels.sessions if session.task is not None]
         for session in tuple(connection.channels.sessions):
             session.end(reason)
@@ -242,6 +269,7 @@ async def serve(
             algorithms,
             telemetry or Telemetry(),
             run_command,
+            store,
         )
     except BaseException:
         if identity is not None:
@@ -281,10 +309,12 @@ async def listen(
     algorithms: Algorithms = _USUAL,
     telemetry: Telemetry | None = None,
     run_command: CommandRunner | None = None,
+    store: Store | None = None,
 ) -> Server:
     """Start listening, without the self-test; with `shared_counters`, as one of several workers of a port.
 
-    Without `telemetry`, connections are not recorded.
+    Without `telemetry`, connections are not recorded; without `store`, which holds the targets, there are no
+    jumps.
 
     Raises:
         AlgorithmsError: when the algorithms are not available here.
@@ -297,7 +327,7 @@ async def listen(
     asyncssh_shim.check()
     asyncssh_kex.install()
     context: ServerContext[Connection] = ServerContext(
-        backend, make_app, limits, run_command, shared_counters, telemetry or Telemetry(silent=True)
+        backend, make_app, limits, run_command, shared_counters, telemetry or Telemetry(silent=True), store
     )
     options = _options(host_key, limits, algorithms)
     acceptors = [

@@ -5,16 +5,19 @@ import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 from data.operations.signin.admission import Session
+from data.operations.targets.jumps import close_jump
 from data.rules.protocol_misuse import Misuse
-from data.store import StoreUnavailableError
+from data.store import Store, StoreUnavailableError
 from sshserver.auth_backend import AuthBackend
 from sshserver.command_streams import Streams
 from sshserver.compat.textual_app import ContainedApp
 from sshserver.limits import open_files
-from sshserver.limits.fairness import DrawingTurns, InputShares
+from sshserver.limits.dialling import Dialler
+from sshserver.limits.fairness import DrawingTurns, InputShares, TargetPieces
 from sshserver.limits.limit_values import Limits
 from sshserver.limits.per_user import AwaitingSecondFactor, ConcurrencyLimit
 from sshserver.limits.shared_counters import Counted, Counts, OwnCounts, SharedCounters, SharedCounts
@@ -47,6 +50,8 @@ class ServerContext(Generic[_Connection]):
     shared_counters: tuple[SharedCounters, int] | None = None
     """The counters that the workers of a node share, and the index of this worker."""
     telemetry: Telemetry = field(default_factory=lambda: Telemetry(silent=True))
+    store: Store | None = None
+    """Holds the targets of jumps; without it, nothing is forwarded."""
     unauthenticated: UnauthenticatedConnections = field(init=False)
     awaiting_code: AwaitingSecondFactor = field(init=False)
     admitted: ConcurrencyLimit = field(init=False)
@@ -57,6 +62,10 @@ class ServerContext(Generic[_Connection]):
     """The commands of each user that are under way."""
     channels: ConcurrencyLimit = field(init=False)
     """The open channels of each user, whatever is on them."""
+    jumps: ConcurrencyLimit = field(init=False)
+    """The jumps of each user, those that are being opened included."""
+    dialler: Dialler = field(init=False)
+    pieces: TargetPieces = field(init=False)
     _rate: ConnectionRate = field(init=False)
     _most_connections: int = field(init=False)
     drawing: DrawingTurns = field(default_factory=DrawingTurns)
@@ -85,10 +94,16 @@ class ServerContext(Generic[_Connection]):
         self.sessions = ConcurrencyLimit(self.limits.sessions_per_user, self._counts(Counted.SESSIONS))
         self.commands = ConcurrencyLimit(self.limits.commands_per_user, self._counts(Counted.COMMANDS))
         self.channels = ConcurrencyLimit(self.limits.channels_per_user, self._counts(Counted.CHANNELS))
+        self.jumps = ConcurrencyLimit(self.limits.jumps_per_user, self._counts(Counted.JUMPS))
+        self.dialler = Dialler(self.limits)
+        self.pieces = TargetPieces(
+            self.limits.read_bytes, self.limits.carried_bytes, self.limits.carried_in_turn
+        )
         self.telemetry.metrics.watch(
             lambda: len(self.connections),
             lambda: len(self.unauthenticated),
             lambda: len(self.sessions) + len(self.commands),
+            lambda: len(self.jumps),
         )
 
     def _counts(self, what: Counted) -> Counts:
@@ -98,9 +113,21 @@ class ServerContext(Generic[_Connection]):
         """Count a new connection; return whether its source may open it and there is room for it."""
         if not self._rate.takes(address):
             return self._hang_up(Misuse.PACE, address)
-        if len(self.connections) >= self._most_connections and not self.unauthenticated.drop_one():
+        if self._open_files >= self._most_connections and not self.unauthenticated.drop_one():
             return self._hang_up(Misuse.FULL, address)
         return True
+
+    def takes_jump(self, user_id: int) -> bool:
+        """Count a jump of a user; return False if the user has as many as allowed, or files are scarce.
+
+        A quarter of the open files is left for people who sign in.
+        """
+        return self._open_files <= self._most_connections * 3 // 4 and self.jumps.take(user_id)
+
+    @property
+    def _open_files(self) -> int:
+        """How many files the clients take: one for each connection, and one for each jump."""
+        return len(self.connections) + len(self.jumps)
 
     def _hang_up(self, because: Misuse, address: str) -> bool:
         self.misuses[because] += 1
@@ -112,7 +139,7 @@ class ServerContext(Generic[_Connection]):
 
         The last quarter of the open files is reserved for users who have no connection here.
         """
-        scarce = len(self.connections) > self._most_connections * 3 // 4
+        scarce = self._open_files > self._most_connections * 3 // 4
         if scarce and self.admitted.here(user_id):
             return False
         return self.admitted.take(user_id)
@@ -131,6 +158,12 @@ class ServerContext(Generic[_Connection]):
     async def record_misuse(self, user_id: int, address: str, what: Misuse) -> None:
         """Record misuse in the audit log; no one waits for this."""
         await self._record(lambda: self.backend.record_misuse(user_id, address, what), "Recording a misuse")
+
+    async def close_jump(self, jump_id: int, sent: int, received: int, because: str) -> None:
+        """Record the end of a jump; no one waits for this."""
+        if (store := self.store) is not None:
+            closing = partial(store.run_with_others, close_jump, jump_id, sent, received, because)
+            await self._record(closing, "Closing a jump")
 
     async def _record(self, act: Callable[[], Coroutine[Any, Any, None]], what: str) -> None:
         """Record an event; while the database is unavailable, retry at growing intervals.

@@ -39,6 +39,7 @@ _SHADOWED: Final = {
     "_send": ["self", "data"],
     "send_packet": ["self", "pkttype", "args", "handler"],
     "_process_session_open": ["self", "packet"],
+    "_process_direct_tcpip_open": ["self", "packet"],
 }
 _ELSEWHERE: Final = (
     (asyncssh.SSHServerChannel, "_process_env_request"),
@@ -156,7 +157,7 @@ def install(
     private.pause_writing = channels.congested
     private.resume_writing = channels.relieved
     private._max_recv_pktlen = limits.packet_bytes  # noqa: SLF001
-    private._transport.max_size = limits.read_bytes  # noqa: SLF001 - asyncio's, which takes turns by it.
+    private._transport.max_size = transport.read_bytes  # noqa: SLF001 - asyncio's, see _judge_input.
 
 
 def _judge_success(connection: asyncssh.SSHServerConnection, hooks: UserAuthHooks) -> None:
@@ -209,7 +210,9 @@ def _judge_input(connection: asyncssh.SSHServerConnection, hooks: TransportHooks
         elif hooks.takes(len(data), len(waiting), transport.get_write_buffer_size()):
             begun = time.perf_counter()
             receive(data, datatype)
-            if (rest := hooks.charge(time.perf_counter() - begun)) > 0:
+            rest = hooks.charge(time.perf_counter() - begun, len(data))
+            transport.max_size = hooks.read_bytes  # asyncio's, which takes turns by it.
+            if rest > 0:
                 transport.pause_reading()
                 asyncio.get_running_loop().call_later(rest, transport.resume_reading)
 
@@ -287,9 +290,14 @@ def _with_name(packet: SSHPacket) -> SSHPacket:
 
 def _judge_channels(connection: asyncssh.SSHServerConnection, limits: Limits) -> None:
     """Refuse a channel whose client accepts only tiny packets: each costs as much as a large one."""
-    open_session = cast("Any", connection)._process_session_open  # noqa: SLF001
+    for name in ("_process_session_open", "_process_direct_tcpip_open"):
+        _hook(connection, name, _with_large_packets(getattr(connection, name), limits))
 
-    def process_session_open(packet: SSHPacket) -> Any:
+
+def _with_large_packets(
+    open_channel: Callable[[SSHPacket], Any], limits: Limits
+) -> Callable[[SSHPacket], Any]:
+    def process_open(packet: SSHPacket) -> Any:
         asked = SSHPacket(packet.get_full_payload())
         asked.get_byte()
         asked.get_string()
@@ -297,9 +305,9 @@ def _judge_channels(connection: asyncssh.SSHServerConnection, limits: Limits) ->
         if packet_bytes < limits.client_packet_bytes:
             words = f"The maximum packet size must be at least {limits.client_packet_bytes} bytes."
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, words)
-        return open_session(packet)
+        return open_channel(packet)
 
-    _hook(connection, "_process_session_open", process_session_open)
+    return process_open
 
 
 def _prefer_gcm(connection: asyncssh.SSHServerConnection) -> None:

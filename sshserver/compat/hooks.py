@@ -22,8 +22,13 @@ class TransportHooks(Protocol):
         """Return whether to accept `received` bytes, while others wait to be processed and to be sent."""
         ...
 
-    def charge(self, seconds: float) -> float:
+    def charge(self, seconds: float, received: int) -> float:
         """Count the seconds that input took; return for how many seconds to stop reading."""
+        ...
+
+    @property
+    def read_bytes(self) -> int:
+        """How many bytes to read before others get a turn."""
         ...
 
     def speaks_no_ssh(self) -> None:

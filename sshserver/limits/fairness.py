@@ -14,6 +14,10 @@ _INPUT_BURST: Final = 0.1
 """Seconds that a user's input may take at once."""
 _LONGEST_REST: Final = 4
 """The longest rest of a user, as a multiple of the turn before it."""
+_MOSTLY: Final = 0.9
+"""The part of a connection's input that jumps carry on while it is read in large pieces."""
+_COUNTED_SECONDS: Final = 0.1
+"""For how long those who read count as sharing the turns of the loop."""
 
 
 class DrawingTurns:
@@ -103,3 +107,56 @@ class InputShares:
         due = max(self._due.get(user, now), now) + seconds / _INPUT_SHARE
         self._due[user] = due
         return max(0.0, due - now - _INPUT_BURST / _INPUT_SHARE)
+
+
+class CarriedInput:
+    """How much of one connection's input jumps carry on: it costs little, and is not charged to its user.
+
+    A turn of the loop for each piece is fair enough, since nothing here reads it. Everything else is charged,
+    and so are small packets, which carry little more than themselves.
+    """
+
+    def __init__(self, least: int, most: int) -> None:
+        """Read `least` bytes at a time, and up to `most` while jumps carry nearly all of them on."""
+        self._least = least
+        self._most = most
+        self._carried = 0
+        self.read_bytes = least
+        """How many bytes to read at a time."""
+
+    def carry(self, count: int) -> None:
+        """Count what a jump carries on of what was received."""
+        self._carried += count
+
+    def charged_share(self, received: int) -> float:
+        """Return the part of the bytes just received that is charged; packets end in later pieces too."""
+        carried = min(self._carried, received)
+        self._carried = min(self._carried - carried, self._most)
+        share = carried / received if received else 0.0
+        self.read_bytes = min(self.read_bytes * 2, self._most) if share >= _MOSTLY else self._least
+        return 1.0 - share
+
+
+class TargetPieces:
+    """How much is read from a target at a time, so that one turn of the loop stays short for everyone else.
+
+    They all read into the same buffer, one after the other.
+    """
+
+    def __init__(self, least: int, most: int, in_turn: int) -> None:
+        """Read `most` bytes at a time, or fewer if all who read would exceed `in_turn`, but `least`."""
+        self._least = least
+        self._in_turn = in_turn
+        self._buffer = memoryview(bytearray(most))
+        self._until = -inf
+        self._readers: set[object] = set()
+        self._crowd = 1
+
+    def buffer(self, reader: object) -> memoryview:
+        """Return where the next piece of `reader` goes; it is passed on before anyone else reads."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._until:
+            self._crowd, self._readers = max(1, len(self._readers)), set()
+            self._until = now + _COUNTED_SECONDS
+        self._readers.add(reader)
+        return self._buffer[: max(self._least, self._in_turn // max(self._crowd, len(self._readers)))]

@@ -52,8 +52,12 @@ class Limits:
     """Commands of one user under way: a script may start a hundred at once, and each holds little."""
     sessions_per_connection: int = 128
     """Channels of one connection, whether an app or a command is on them."""
+    jumps_per_connection: int = 20
+    """Channels of one connection to targets, those that are being opened included."""
+    jumps_per_user: int = 100
+    """Such channels of one user: one may stand for each host that a program works through."""
     unused_seconds: float = 60.0
-    """How long an admitted connection may stay without a running session."""
+    """How long an admitted connection may stay without a running session or a jump."""
     descriptors_kept_back: int = 64
     """Open files reserved for the database, mail and other uses."""
     idle_minutes: float = 30.0
@@ -75,6 +79,18 @@ class Limits:
     """Bytes that may wait to be sent to a client that does not read."""
     read_bytes: int = 4096
     """Bytes read from one connection before another gets a turn: a hundred of the smallest packets."""
+    carried_bytes: int = 65536
+    """The same where jumps carry large pieces, from a client or from a target: two of the largest packets."""
+    carried_in_turn: int = 524288
+    """Bytes that all jumps together are read in one turn of the loop: some milliseconds of its time."""
+    jump_window: int = 524288
+    """Bytes that a client may send on a jump before its target has taken them."""
+
+    lookups: int = 8
+    """Host names that are looked up at a time; each takes a thread for as long as the resolver takes."""
+    lookup_seconds: float = 5.0
+    dial_seconds: float = 10.0
+    """How long a target may take to answer, over all its addresses together."""
 
     rsa_min_bits: int = RSA_MIN_BITS
     packet_bytes: int = 65536

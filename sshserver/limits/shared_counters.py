@@ -35,6 +35,7 @@ class Counted(IntEnum):
     ADMITTED = 4
     COMMANDS = 5
     CHANNELS = 6
+    JUMPS = 7
 
 
 class Counts(Protocol):

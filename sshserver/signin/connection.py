@@ -13,6 +13,7 @@ from sshserver.compat import asyncssh_shim
 from sshserver.server_context import ServerContext
 from sshserver.session.app_session import AppSession
 from sshserver.signin.conversation import Ask, Conversation, Reply
+from sshserver.signin.forwarding import Opening
 from sshserver.signin.ssh_channels import Channels
 from sshserver.signin.transport import Transport
 from sshserver.signin.userauth import UserAuth
@@ -57,6 +58,7 @@ class Connection(asyncssh.SSHServer):
         self._context.connections.discard(self)
         self.userauth.end()
         self.channels.end()
+        self.channels.forwarding.end()
 
     async def begin_auth(self, username: str) -> bool:
         """Look up the name. Authentication is always required."""
@@ -92,13 +94,19 @@ class Connection(asyncssh.SSHServer):
         """Open a channel for the admitted user."""
         return self.channels.open() or False
 
-    def connection_requested(self, *_what: object, **_named: object) -> bool:
-        """Refuse all forwarding: ports, sockets and network interfaces."""
+    def connection_requested(
+        self, dest_host: str, dest_port: int, _orig_host: str, _orig_port: int
+    ) -> Opening:
+        """Open a jump to a target."""
+        return self.channels.forwarding.request(dest_host, dest_port)
+
+    def server_requested(self, *_what: object, **_named: object) -> bool:
+        """Refuse all other forwarding: back to the client, to sockets and to network interfaces."""
         self.transport.misused(Misuse.FORWARDING)
         return False
 
-    server_requested = unix_connection_requested = unix_server_requested = connection_requested
-    tun_requested = tap_requested = connection_requested
+    unix_connection_requested = unix_server_requested = server_requested
+    tun_requested = tap_requested = server_requested
 
 
 def _challenge(reply: Ask | Reply) -> _Challenge:

@@ -1,4 +1,4 @@
-"""The channels of one connection (RFC 4254): each is a session and counts for its user."""
+"""The channels of one connection (RFC 4254): each is a session or a jump, and counts for its user."""
 
 import asyncio
 from functools import partial
@@ -10,6 +10,7 @@ from sshserver.limits.per_user import ConcurrencyLimit
 from sshserver.server_context import ServerContext
 from sshserver.session.app_session import AppSession
 from sshserver.signin.conversation import Conversation
+from sshserver.signin.forwarding import Forwarding
 from sshserver.signin.transport import Transport
 
 
@@ -24,6 +25,7 @@ class Channels:
         self._conversation = conversation
         self._unused: asyncio.TimerHandle | None = None
         self.sessions: set[AppSession] = set()
+        self.forwarding = Forwarding(context, transport, conversation, self._unused_again)
 
     def begin(self, *, follows_command: bool = False) -> None:
         """Start waiting for a session: between commands for as long as an idle session may last."""
@@ -62,11 +64,13 @@ class Channels:
 
     def congested(self) -> None:
         """Draw nothing while the socket is full."""
+        self.forwarding.hold()
         for session in self.sessions:
             session.flow.pause("socket")
 
     def relieved(self) -> None:
         """Draw again."""
+        self.forwarding.release()
         for session in self.sessions:
             session.flow.resume("socket")
 
@@ -87,6 +91,11 @@ class Channels:
         if not self._is_used and self._transport.ssh is not None:
             self.begin(follows_command=session.is_command)
 
+    def _unused_again(self) -> None:
+        """Wait for as long as between commands: `ssh` may keep a connection for the next jump."""
+        if not self._is_used:
+            self.begin(follows_command=True)
+
     def _counted(self, *, is_command: bool) -> ConcurrencyLimit:
         return self._context.commands if is_command else self._context.sessions
 
@@ -97,5 +106,5 @@ class Channels:
 
     @property
     def _is_used(self) -> bool:
-        """Whether an app runs; a channel without one does not keep the connection open."""
-        return any(session.claimed for session in self.sessions)
+        """Whether an app runs or a jump is open; another channel does not keep the connection open."""
+        return self.forwarding.is_used or any(session.claimed for session in self.sessions)

@@ -7,6 +7,7 @@ import asyncssh
 
 from data.rules.protocol_misuse import Misuse
 from sshserver.compat import asyncssh_shim
+from sshserver.limits.fairness import CarriedInput
 from sshserver.server_context import ServerContext
 from sshserver.signin.conversation import Conversation
 
@@ -38,6 +39,8 @@ class Transport:
         self.address = ""
         self.gone = asyncio.Event()
         self.telemetry = context.telemetry.connection()
+        self.carried = CarriedInput(context.limits.read_bytes, context.limits.carried_bytes)
+        """What jumps carry on of the input."""
 
     def made(self, ssh: asyncssh.SSHServerConnection) -> None:
         """Use this connection, before anything is read from it."""
@@ -80,10 +83,17 @@ class Transport:
             self.misused(Misuse.FLOOD)
         return fits
 
-    def charge(self, seconds: float) -> float:
+    def charge(self, seconds: float, received: int) -> float:
         """Count the seconds that input took; before admission, its amount is limited instead."""
         session = self._conversation.session
-        return self._context.input.charge(session.user_id, seconds) if session else 0.0
+        if session is None:
+            return 0.0
+        return self._context.input.charge(session.user_id, seconds * self.carried.charged_share(received))
+
+    @property
+    def read_bytes(self) -> int:
+        """How many bytes to read before others get a turn."""
+        return self.carried.read_bytes
 
     def disconnect(self, reason: str) -> None:
         """Close the connection with a reason."""

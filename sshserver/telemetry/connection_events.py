@@ -158,6 +158,22 @@ class ConnectionTelemetry:
         """Record that an app has ended."""
         self.event(logging.INFO, "session.ended", session=session_id, because=because)
 
+    def jump_opened(self, jump_id: int, target: str) -> None:
+        """Record that a jump to a target was opened."""
+        self._shared.metrics.jump_opened()
+        self.event(logging.INFO, "jump.opened", jump=jump_id, target=target)
+
+    def jump_refused(self, reason: str) -> None:
+        """Record that a jump was not opened; what was asked for may be anything, and is not recorded."""
+        self._shared.metrics.jump_refused(reason)
+        held_back = self._shared.condition.let_through(f"jump {reason}", time.monotonic())
+        if held_back is not None:
+            self.event(logging.WARNING, "jump.refused", reason=reason, not_shown=held_back or None)
+
+    def jump_closed(self, jump_id: int, sent: int, received: int, because: str) -> None:
+        """Record that a jump is over."""
+        self.event(logging.INFO, "jump.closed", jump=jump_id, sent=sent, received=received, because=because)
+
     def closed(self, wrong_answers: int, unknown_keys: int) -> None:
         """Record that the connection is gone."""
         seconds = round(time.monotonic() - self._began, 1)

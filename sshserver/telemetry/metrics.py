@@ -66,6 +66,17 @@ class Metrics:
             registry=registry,
         )
         self._sessions = Gauge("twofold_sessions", "Open sessions.", registry=registry)
+        self._jumps = Gauge("twofold_jumps", "Jumps that are open or being opened.", registry=registry)
+        self._jumps_opened = Counter("twofold_jumps_opened", "Jumps that were opened.", registry=registry)
+        self._jumps_refused = Counter(
+            "twofold_jumps_refused", "Jumps that were not opened, by reason.", ["reason"], registry=registry
+        )
+        self._jump_bytes = Counter(
+            "twofold_jump_bytes",
+            "Bytes that jumps have carried to targets and from them.",
+            ["direction"],
+            registry=registry,
+        )
 
     def judged(self, step: str, outcome: str, seconds: float) -> None:
         """Count a judgement."""
@@ -85,13 +96,31 @@ class Metrics:
         self._waits.labels(kind).observe(waited)
         self._work.labels(kind).observe(worked)
 
+    def jump_opened(self) -> None:
+        """Count a jump."""
+        self._jumps_opened.inc()
+
+    def jump_refused(self, reason: str) -> None:
+        """Count a jump that was not opened."""
+        self._jumps_refused.labels(reason).inc()
+
+    def jump_carried(self, sent: int, received: int) -> None:
+        """Count bytes to a target, and from it."""
+        self._jump_bytes.labels("to").inc(sent)
+        self._jump_bytes.labels("from").inc(received)
+
     def watch(
-        self, connections: Callable[[], int], waiting: Callable[[], int], sessions: Callable[[], int]
+        self,
+        connections: Callable[[], int],
+        waiting: Callable[[], int],
+        sessions: Callable[[], int],
+        jumps: Callable[[], int],
     ) -> None:
         """Call these for the current numbers at every read."""
         self._connections.set_function(connections)
         self._waiting.set_function(waiting)
         self._sessions.set_function(sessions)
+        self._jumps.set_function(jumps)
 
     async def measure_lag(self) -> None:
         """Measure the event loop's lag for as long as it runs."""

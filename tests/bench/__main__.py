@@ -7,7 +7,17 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import applications, certificates, commands, many_users, replays, sessions, signing_in, verifying
+from bench import (
+    applications,
+    certificates,
+    commands,
+    jumps,
+    many_users,
+    replays,
+    sessions,
+    signing_in,
+    verifying,
+)
 from bench.report import Result, show, write
 
 SECTIONS = {
@@ -20,6 +30,7 @@ SECTIONS = {
     "commands": commands.measure,
     "applications": applications.measure,
     "certificates": certificates.measure,
+    "jumps": jumps.measure,
     "many-users": many_users.measure,
 }
 

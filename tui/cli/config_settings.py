@@ -122,6 +122,8 @@ SETTINGS: tuple[Setting, ...] = (
     _limit("sessions_per_user", "Open sessions per user."),
     _limit("commands_per_user", "Commands over SSH that a user may run at the same time."),
     _limit("sessions_per_connection", "Open sessions per connection."),
+    _limit("jumps_per_connection", "Open jumps to targets per connection."),
+    _limit("jumps_per_user", "Open jumps to targets per user."),
     _limit("idle_minutes", "Minutes without a key press after which a session ends."),
     Setting(
         "limits",

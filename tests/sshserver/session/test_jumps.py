@@ -1,0 +1,452 @@
+"""Jumps: what passes to a target and back, what is refused in which words, and how they end."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_network
+from typing import Any
+
+import asyncssh
+import pytest
+from support.ssh_server import HOST, GreetingApp, connect, until
+from support.ssh_users import OPERATOR, People
+
+from data.operations.results import Done
+from data.operations.signin import sessions
+from data.operations.targets.registry import add_target, remove_target
+from data.operations.users import lifecycle
+from data.rules.targets import NewTarget
+from data.storage import models
+from sshserver import hostkey
+from sshserver.background.jump_reaper import note_carried
+from sshserver.limits.limit_values import Limits
+from sshserver.server import Server, serve
+from sshserver.telemetry.connection_events import Telemetry
+
+MB = 1_000_000
+WITHIN = 50
+"""Seconds that a slow machine gets for what is promised within five."""
+
+
+@dataclass
+class Host:
+    """A machine behind the server: it sends back what it gets, unless it is told to do something else."""
+
+    port: int
+    connected: int = 0
+    gone: int = 0
+    got: bytearray = field(default_factory=bytearray)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    serve: Any = None
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connected += 1
+        try:
+            await (self.serve or self._echo)(reader, writer)
+        except OSError:
+            pass
+        finally:
+            self.gone += 1
+            writer.close()
+
+    async def _echo(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            self.got += data
+            writer.write(data)
+            await writer.drain()
+        self.ended.set()
+        writer.write(b"<end>")
+        await writer.drain()
+
+
+@dataclass
+class Gate:
+    """The server, the host behind it, and Alice, who has both factors."""
+
+    people: People
+    server: Server
+    host: Host
+    telemetry: Telemetry
+
+    async def connect(self, **options: Any) -> asyncssh.SSHClientConnection:
+        self.people.clock.forward(60)
+        keys = [self.people.keys["alice"]]
+        connection, _ = await connect(self.server.port, "alice", [self.people.code()], keys=keys, **options)
+        return connection
+
+    async def add(self, name: str, host: str = HOST, port: int | None = None, **whom: Any) -> None:
+        new = NewTarget(name, host, self.host.port if port is None else port, **whom)
+        assert isinstance(await self.people.store.run(add_target, OPERATOR, new), Done)
+
+    async def audited(self, event: str) -> list[str]:
+        table = models.AuditEntry
+        rows = table.select().where(table.event == event).order_by(table.id)
+        return await self.people.store.read(lambda _tx: [row.detail for row in rows])
+
+    async def closed(self) -> str:
+        """Wait until the end of a jump is in the audit log, and return what it says."""
+        async with asyncio.timeout(WITHIN):
+            while not (found := await self.audited("jump.closed")):
+                await asyncio.sleep(0.01)
+        return found[-1]
+
+    def metric(self, name: str) -> float:
+        lines = self.telemetry.metrics.text().splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
+
+
+@asynccontextmanager
+async def gate_of(people: People, limits: Limits | None = None) -> AsyncIterator[Gate]:
+    host = Host(0)
+    behind = await asyncio.start_server(host.take, HOST, 0)
+    host.port = behind.sockets[0].getsockname()[1]
+    await people.add_with_key("alice")
+    told = Telemetry()
+    key = hostkey.load(hostkey.generate())
+    server = await serve(people.store, key, GreetingApp, limits=limits, reap_seconds=0.2, telemetry=told)
+    try:
+        yield Gate(people, server, host, told)
+    finally:
+        await server.drain()
+        behind.close()
+
+
+@pytest.fixture
+async def gate(people: People) -> AsyncIterator[Gate]:
+    async with gate_of(people) as found:
+        await found.add("db1")
+        yield found
+
+
+pytestmark = pytest.mark.feature("jumps-carried")
+
+
+async def test_what_passes_is_whole_both_ways_and_half_closed(gate):
+    """The end of what the client sends reaches the target, which still answers; then bytes are recorded."""
+    connection = await gate.connect()
+    reader, writer = await connection.open_connection("db1", gate.host.port)
+    sent = bytes(range(256)) * 20_000
+    reading = asyncio.ensure_future(reader.read())
+    writer.write(sent)
+    await writer.drain()
+    writer.write_eof()
+    assert await asyncio.wait_for(reading, 60) == sent + b"<end>"
+    assert gate.host.ended.is_set()
+    detail = await gate.closed()
+    assert f'"sent": {len(sent)}' in detail
+    assert f'"received": {len(sent) + 5}' in detail
+    await until(lambda: gate.metric("twofold_jumps ") == 0)
+    assert gate.metric("twofold_jumps_opened_total") == 1
+    assert gate.metric('twofold_jump_bytes_total{direction="to"}') == len(sent)
+    connection.close()
+
+
+async def test_others_are_refused_in_words(gate):
+    connection = await gate.connect()
+    port = gate.host.port
+    for asked in ("db9", "127.0.0.2", "localhost", "2130706433", "0x7f000001", "::ffff:127.0.0.2", "0"):
+        with pytest.raises(asyncssh.ChannelOpenError) as refused:
+            await connection.open_connection(asked, port)
+        assert refused.value.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED
+        assert "is not among your targets: db1" in refused.value.reason
+    assert gate.host.connected == 0
+    assert gate.metric('twofold_jumps_refused_total{reason="denied"}') == 7
+    connection.close()
+
+
+async def test_only_both_factors_jump(gate):
+    """Who has to set up two-factor authentication, or signed in without it, is told what to do."""
+    await gate.people.add_with_key("ben", enrolled=False)
+    connection, _ = await connect(gate.server.port, "ben", [], keys=[gate.people.keys["ben"]])
+    with pytest.raises(asyncssh.ChannelOpenError, match="Set up two-factor authentication first: "):
+        await connection.open_connection("db1", gate.host.port)
+    assert gate.host.connected == 0
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [["127.0.0.1"], ["0.0.0.0"], ["::1"], ["::ffff:127.0.0.1"], ["169.254.169.254"], ["224.0.0.1"]],
+    ids=lambda answers: answers[0],
+)
+async def test_a_name_that_leads_elsewhere_is_not_dialled(gate, monkeypatch, answers):
+    """A target of members reaches nothing outside of the networks, whatever its name resolves to."""
+    _allow(gate, "0.0.0.0/0", "::/0")
+    await gate.add("web1", "web1.clinic.example")
+    await _by_a_member(gate, "web1")
+    _resolve(monkeypatch, answers)
+    connection = await gate.connect()
+    with pytest.raises(asyncssh.ChannelOpenError, match="web1 cannot be reached: its address is ") as refused:
+        await connection.open_connection("web1", gate.host.port)
+    assert refused.value.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED
+    assert gate.host.connected == 0
+    connection.close()
+
+
+async def test_an_address_of_this_machine_is_not_dialled(gate, monkeypatch):
+    """A target of members does not lead to the server itself, by any of its addresses."""
+    own = _own_address()
+    if own is None:
+        pytest.skip("this machine has no address but loopback")
+    _allow(gate, "0.0.0.0/0")
+    await gate.add("web1", "web1.clinic.example")
+    await _by_a_member(gate, "web1")
+    _resolve(monkeypatch, [own])
+    connection = await gate.connect()
+    with pytest.raises(asyncssh.ChannelOpenError, match="its address is an address of this server"):
+        await connection.open_connection("web1", gate.host.port)
+    connection.close()
+
+
+async def test_a_host_is_resolved_once(gate, monkeypatch):
+    """A resolver that answers differently the second time is not asked a second time."""
+    await gate.add("web1", "web1.clinic.example")
+    asked = _resolve(monkeypatch, ["127.0.0.1"], ["127.0.0.9"])
+    connection = await gate.connect()
+    _, writer = await connection.open_connection("web1", gate.host.port)
+    assert (len(asked), gate.host.connected) == (1, 1)
+    writer.close()
+    connection.close()
+
+
+async def test_a_target_that_does_not_answer(people, monkeypatch):
+    """Its client is told so in time, and others are served meanwhile."""
+    async with gate_of(people, Limits(dial_seconds=0.5)) as gate:
+        with socket.socket() as full:  # Its queue is full, so that nothing answers.
+            full.bind((HOST, 0))
+            full.listen(0)
+            port = full.getsockname()[1]
+            fillers = [socket.socket() for _ in range(4)]
+            for filler in fillers:
+                filler.setblocking(False)
+                filler.connect_ex((HOST, port))
+            await gate.add("db1", port=port)
+            connection = await gate.connect()
+            with pytest.raises(asyncssh.ChannelOpenError, match=r"db1 did not answer within 0\.5 seconds"):
+                await connection.open_connection("db1", port)
+            connection.close()
+            for filler in fillers:
+                filler.close()
+
+
+async def test_a_target_that_is_down(gate):
+    with socket.create_server((HOST, 0)) as closed:
+        port = closed.getsockname()[1]
+    await gate.add("down", port=port)
+    connection = await gate.connect()
+    with pytest.raises(asyncssh.ChannelOpenError, match="down cannot be reached: Connection refused"):
+        await connection.open_connection("down", port)
+    connection.close()
+
+
+async def test_a_resolver_that_hangs(people, monkeypatch):
+    """It holds up neither who waits for it nor anyone else, however many ask."""
+    async with gate_of(people, Limits(lookup_seconds=0.2, lookups=2)) as gate:
+        release = threading.Event()
+        real = socket.getaddrinfo
+
+        def hang(host, *rest, **named):
+            if _is_looked_up(host, **named):
+                release.wait()
+                raise socket.gaierror
+            return real(host, *rest, **named)
+
+        monkeypatch.setattr(socket, "getaddrinfo", hang)
+        for number in range(3):
+            await gate.add(f"web{number}", f"web{number}.clinic.example")
+        await gate.add("db1")
+        connection = await gate.connect()
+        for number in (0, 0, 1):
+            with pytest.raises(asyncssh.ChannelOpenError, match="could not be looked up within"):
+                await connection.open_connection(f"web{number}", gate.host.port)
+        with pytest.raises(asyncssh.ChannelOpenError, match="Too many host names are being looked up"):
+            await connection.open_connection("web2", gate.host.port)
+        _, writer = await connection.open_connection("db1", gate.host.port)
+        writer.close()
+        release.set()
+        connection.close()
+
+
+async def test_limits_for_a_connection_and_a_user(people):
+    async with gate_of(people, Limits(jumps_per_connection=3, jumps_per_user=4)) as gate:
+        await gate.add("db1")
+        first, second = await gate.connect(), await gate.connect()
+        opened = [await first.open_connection("db1", gate.host.port) for _ in range(3)]
+        with pytest.raises(asyncssh.ChannelOpenError, match="This connection has 3 open jumps"):
+            await first.open_connection("db1", gate.host.port)
+        await second.open_connection("db1", gate.host.port)
+        with pytest.raises(asyncssh.ChannelOpenError, match="You have too many open jumps"):
+            await second.open_connection("db1", gate.host.port)
+        opened[0][1].close()
+        await until(lambda: gate.host.gone == 1)
+        await until(lambda: gate.metric("twofold_jumps ") == 3)
+        await second.open_connection("db1", gate.host.port)
+        first.close()
+        second.close()
+
+
+async def test_neither_side_is_read_faster_than_the_other_reads(people):
+    """What a target or a client leaves unread waits on the other side, not here."""
+    async with gate_of(people) as gate:
+        release = asyncio.Event()
+        pushed = 0
+
+        async def push(_reader, writer):
+            nonlocal pushed
+            writer.transport.set_write_buffer_limits(0)
+            while not release.is_set():
+                writer.write(bytes(65536))
+                await writer.drain()
+                pushed += 65536
+
+        async def ignore(_reader, _writer):
+            await release.wait()
+
+        await gate.add("db1")
+        connection = await gate.connect()
+        gate.host.serve = push
+        reader, _ = await connection.open_connection("db1", gate.host.port, window=65536)
+        reader.channel.pause_reading()
+        await _stands_still(lambda: pushed)
+        assert 0 < pushed < 20 * MB
+        gate.host.serve = ignore
+        _, writer = await connection.open_connection("db1", gate.host.port)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(_write_for_ever(writer), 1)
+        jumps = _jumps(gate)
+        assert all(jump.sent < 20 * MB for jump in jumps)
+        release.set()
+        connection.abort()
+        await until(lambda: not gate.server.jump_ids())
+
+
+async def test_a_connection_with_a_jump_is_used(people):
+    """`-W` opens no session, and its connection is not closed as unused; without a jump, one is."""
+    async with gate_of(people, Limits(unused_seconds=0.3)) as gate:
+        await gate.add("db1")
+        used, unused = await gate.connect(), await gate.connect()
+        reader, writer = await used.open_connection("db1", gate.host.port)
+        await asyncio.wait_for(unused.wait_closed(), 10)
+        writer.write(b"x")
+        assert await reader.read(1) == b"x"
+        used.close()
+
+
+async def test_an_idle_jump_ends(people):
+    """The connection goes on."""
+    async with gate_of(people, Limits(idle_minutes=0.02)) as gate:
+        await gate.add("db1")
+        connection = await gate.connect()
+        reader, _ = await connection.open_connection("db1", gate.host.port)
+        assert await asyncio.wait_for(reader.read(), WITHIN) == b""
+        assert "nothing passed for 0.02 minutes" in await gate.closed()
+        connection.close()
+
+
+async def _end_session(store: Any) -> None:
+    page = await store.read(sessions.list_sessions, OPERATOR)
+    await store.run(sessions.end_session_of, OPERATOR, page.rows[0].id)
+
+
+ENDS = {
+    "target removed": lambda store: store.run(remove_target, OPERATOR, "db1"),
+    "deactivated": lambda store: store.run(lifecycle.set_active, OPERATOR, "alice", active=False),
+    "session ended": _end_session,
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+async def test_what_is_taken_away_ends_within_seconds(gate, end):
+    connection = await gate.connect()
+    reader, writer = await connection.open_connection("db1", gate.host.port)
+    writer.write(b"x")
+    assert await reader.read(1) == b"x"
+    await end(gate.people.store)
+    await until(lambda: gate.host.gone == 1, WITHIN)
+    assert "the client left" not in await gate.closed()
+    connection.close()
+
+
+async def test_a_killed_client_leaves_nothing_behind(gate):
+    """In the middle of a transfer: the target is told, and row, audit log and metrics agree."""
+
+    async def push(_reader, writer):
+        while True:
+            writer.write(bytes(65536))
+            await writer.drain()
+
+    gate.host.serve = push
+    connection = await gate.connect()
+    reader, _ = await connection.open_connection("db1", gate.host.port)
+    await reader.readexactly(MB)
+    await note_carried(gate.server, gate.people.store)
+    kept = await gate.people.store.read(lambda _tx: models.Jump.get().received)
+    assert kept >= MB
+    connection.abort()
+    await gate.closed()
+    await until(lambda: gate.host.gone == 1)
+    await until(lambda: gate.metric("twofold_jumps ") == 0)
+    assert await gate.people.store.read(lambda _tx: models.Jump.select().count()) == 0
+    carried = gate.metric('twofold_jump_bytes_total{direction="from"}')
+    assert f'"received": {carried:.0f}' in await gate.closed()
+
+
+async def _by_a_member(gate: Gate, name: str) -> None:
+    table = models.Target
+    change = table.update(by_operator=False).where(table.name == name)
+    await gate.people.store.run(lambda _tx: change.execute())
+
+
+def _allow(gate: Gate, *networks: str) -> None:
+    store = gate.people.store
+    store.services = replace(store.services, forwarding=tuple(map(ip_network, networks)))
+
+
+def _resolve(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[str]:
+    """Have names in .example resolve to these, one after the other; return a list of what was asked."""
+    asked: list[str] = []
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, port: Any, *rest: Any, **named: Any) -> Any:
+        if not _is_looked_up(host, **named):
+            return real(host, port, *rest, **named)
+        found = answers[min(len(asked), len(answers) - 1)]
+        asked.append(str(host))
+        return [each for address in found for each in real(address, port, type=socket.SOCK_STREAM)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    return asked
+
+
+def _is_looked_up(host: Any, flags: int = 0, **_named: Any) -> bool:
+    return str(host).endswith(".example") and not flags & socket.AI_NUMERICHOST
+
+
+def _own_address() -> str | None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        try:
+            asking.connect(("192.0.2.1", 9))  # This sends nothing.
+        except OSError:
+            return None
+        return str(asking.getsockname()[0])
+
+
+def _jumps(gate: Gate) -> list[Any]:
+    connections = gate.server._context.connections
+    return [jump for connection in connections for jump in connection.channels.forwarding.jumps]
+
+
+async def _stands_still(number: Any) -> None:
+    before = -1
+    while number() != before or before == 0:
+        before = number()
+        await asyncio.sleep(0.3)
+
+
+async def _write_for_ever(writer: Any) -> None:
+    while True:
+        writer.write(bytes(65536))
+        await writer.drain()
