@@ -62,7 +62,7 @@ class Sshd:
         return self.folder / "revoked.krl"
 
     def configure(self, *lines: str) -> None:
-        """Write the configuration, with more lines."""
+        """Write the configuration, with lines that count before the others."""
         host_key = self.folder / "host_key"
         if not host_key.exists():
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", host_key], check=True)
@@ -76,7 +76,7 @@ class Sshd:
             "PermitRootLogin prohibit-password",
             "StrictModes no",
         )
-        self.config.write_text("\n".join((*needed, *lines)) + "\n")
+        self.config.write_text("\n".join((*lines, *needed)) + "\n")
 
     def admit(self, *principals: str) -> None:
         """Let in who bears one of these principals; without this, each user by the name alone."""
