@@ -93,7 +93,8 @@ def rotate(here: Caller) -> None:
     short_help="Write the key revocation list for hosts.",
     epilog=examples(
         "twofold ca krl --output /srv/krl/clinic.krl",
-        "twofold ca krl | ssh root@web1 'cat > /etc/ssh/krl.new && mv /etc/ssh/krl.new /etc/ssh/twofold.krl'",
+        "twofold ca krl --output new.krl && scp new.krl root@web1:/etc/ssh/ && "
+        "ssh root@web1 mv /etc/ssh/new.krl /etc/ssh/twofold.krl",
     ),
 )
 @click.option(
