@@ -82,12 +82,19 @@ def _read(me: ActingUser, public_key: str | None, source_addresses: tuple[str, .
         return key
     if isinstance(sources, Denied):
         return sources
-    if authority is None:
-        return _NO_AUTHORITY
-    reason = why_too_many(_live(me))
-    if not principals or reason:
-        return Denied(reason) if reason else _NO_PRINCIPALS
+    refusal = why_no_other(me)
+    if authority is None or refusal:
+        return refusal or _NO_AUTHORITY
     return _Wanted(key, sources, principals, authority)
+
+
+def why_no_other(me: ActingUser) -> Denied | None:
+    """Return why the actor cannot have another certificate, whatever the policy and the code."""
+    if present_authority(me.account_id) is None:
+        return _NO_AUTHORITY
+    if reason := why_too_many(_live(me)):
+        return Denied(reason)
+    return None if principals_of(me.tx, me.user) else _NO_PRINCIPALS
 
 
 def _issue(me: ActingUser, wanted: _Wanted, life: timedelta) -> IssuedCertificate:

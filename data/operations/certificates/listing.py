@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from data.operations.actors import Acting, ActingUser, Actor, resolve
-from data.operations.certificates.authorities import present_authority
+from data.operations.certificates.issuing import why_no_other
 from data.operations.certificates.withdrawal import withdraw_by
 from data.operations.guards import require_user, why_not
 from data.operations.results import Denied, Done, Refused
@@ -78,8 +78,8 @@ def own_certificates(me: ActingUser) -> OwnCertificates:
     """Read the actor's own live certificates."""
     verdict = judge(me.policy, me.facts, me.user.account.certificate_hours, _ANY_CODE)
     refusal = verdict.reason if isinstance(verdict, MayNotHave) else ""
-    if not refusal and present_authority(me.account_id) is None:
-        refusal = "The operator has not made a certificate authority yet."
+    if not refusal and (denied := why_no_other(me)):
+        refusal = denied.message
     by_key = me.session.first_factor == FirstFactor.KEY.value
     return OwnCertificates(live_certificates_of(me.tx, me.user.id), refusal, by_key)
 

@@ -6,6 +6,7 @@ from support.database import OPERATOR, SYSTEM
 from data.operations.actors import Member, Operator
 from data.operations.certificates import authorities, issuing, listing
 from data.operations.certificates.listing import State
+from data.operations.derived_user_columns import reindex_user
 from data.operations.maintenance import accounts, doctor_facts
 from data.operations.policy import overview
 from data.operations.results import Denied
@@ -90,6 +91,22 @@ def test_who_withdraws_which(world, people):
     assert states[mine][1] == "Its user withdrew it."
     assert states[other][1] == "An administrator withdrew it."
     assert len(states) == 3
+
+
+@pytest.mark.feature("certificates-listed")
+def test_why_no_other_one(world, people):
+    """Whoever is refused another one is told the same before they ask, and keeps those they have."""
+    made = world.run(issuing.issue_certificate, people["anna"], KEY).serial
+    anna = models.User.get(models.User.name == "anna")
+    models.User.update(name="root").where(models.User.id == anna.id).execute()
+    reindex_user(anna.id)
+    own = world.run(listing.own_certificates, people["anna"])
+    refused = world.run(issuing.issue_certificate, people["anna"], KEY)
+    assert ([row.serial for row in own.rows], Denied(own.refusal)) == ([made], refused)
+    assert own.refusal.startswith("Your name is reserved")
+    models.CertificateAuthority.update(retired_at=world.clock.now).execute()
+    own = world.run(listing.own_certificates, people["anna"])
+    assert "twofold ca init" in own.refusal
 
 
 def found(world, account="account Clinic"):
