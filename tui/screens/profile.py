@@ -22,6 +22,7 @@ from data.rules.permissions import OwnAct
 from data.rules.public_keys import KEY_LIMIT
 from data.wording import certificates as wording
 from data.wording import consequences
+from data.wording.principals import principal_lines
 from data.wording.user_lines import (
     address_lines,
     attempts_line,
@@ -307,6 +308,7 @@ def _facts(
         ("Theme", theme.label),
         *([("Plain mode", "on, from your next session")] if profile.plain else []),
         ("SSH keys", key_lines(mine.keys)),
+        *([("Principals", principal_lines(mine.principals))] if mine.principals else []),
         *([("Remembered", address_lines(mine.remembered))] if mine.remembered else []),
         ("Last sign-in", moment(mine.last_signin_at)),
         *([("Certificates", None), ("", wording.own_lines(own))] if own and own.are_shown else []),

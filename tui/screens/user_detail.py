@@ -12,6 +12,7 @@ from data.operations.users.user_summaries import UserDetail
 from data.rules.domain_types import Status
 from data.rules.permissions import UserAct
 from data.wording.certificates import user_lines as user_certificates
+from data.wording.principals import principal_lines
 from data.wording.user_lines import address_lines, attempts_line, factor_lines, key_lines
 from data.wording.words import moment, roles_in_words
 from tui.keys import Act
@@ -94,6 +95,7 @@ def _facts(user: UserDetail) -> list[Fact]:
         ("Signing in", None),
         ("Password", _password(user)),
         ("SSH keys", key_lines(user.keys)),
+        *([("Principals", principal_lines(user.principals))] if user.principals else []),
         *([("Remembered", address_lines(user.remembered))] if user.remembered else []),
         *([("Certificates", user_certificates(user.certificates))] if user.certificates else []),
         ("Last sign-in", moment(user.last_signin_at)),
