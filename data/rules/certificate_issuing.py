@@ -74,4 +74,4 @@ def why_too_many(live: int) -> str | None:
     """Return why a user who has this many certificates that have not ended cannot have another, or None."""
     if live < MOST_LIVE:
         return None
-    return f"You have {MOST_LIVE} certificates that have not ended. Use one of them, or wait until one ends."
+    return f"You have had {MOST_LIVE} certificates that have not ended. Wait until one ends."

@@ -6,7 +6,10 @@ from data.operations.certificates.issuing import IssuedCertificate
 from data.operations.certificates.listing import CertificateRow, OwnCertificates
 from data.wording.words import Question, counted, moment
 
-STILL_WORKS = "A host accepts a withdrawn certificate until it has fetched the list of them again."
+STILL_WORKS = (
+    "A host accepts a withdrawn certificate until it has fetched the list again: about a minute later, with "
+    "the manual's timer."
+)
 """How long a withdrawn certificate can still work; the manual says how to have hosts fetch the list."""
 
 
@@ -19,9 +22,7 @@ def are_withdrawn(count: int) -> str:
 
 def withdraw_certificate(serial: int) -> Question:
     """Ask whether a certificate should no longer be accepted."""
-    return Question(
-        f"Withdraw certificate {serial}?", f"Hosts refuse it from then on. {STILL_WORKS}", "Withdraw"
-    )
+    return Question(f"Withdraw certificate {serial}?", STILL_WORKS, "Withdraw")
 
 
 def certificate_words(row: CertificateRow) -> str:
