@@ -7,7 +7,7 @@ from data.operations.signin.sessions import SessionPage, SessionRow
 from data.operations.users.user_summaries import FactorRow, KeyRow, UserDetail
 from data.rules.safe_text import safe
 from data.rules.source_addresses import source_in_words
-from data.wording.words import day, moment
+from data.wording.words import counted, day, moment
 
 _LIMIT = 120
 """Characters of an untrusted string that are shown, so that it cannot break the list."""
@@ -34,6 +34,15 @@ def session_words(row: SessionRow) -> str:
     source = source_in_words(row.application, row.address)
     words = f"{source}, since {moment(row.started_at)}, with {row.methods}"
     return f"{words} (this session)" if row.mine else words
+
+
+def jump_lines(row: SessionRow) -> list[str]:
+    """Return the open jumps of a session: target, since when, and bytes both ways."""
+    return [
+        f"{jump.target}, since {moment(jump.opened_at)}: {counted(jump.sent, 'byte')} sent, "
+        f"{counted(jump.received, 'byte')} received"
+        for jump in row.jumps
+    ]
 
 
 def session_lines(page: SessionPage) -> str:

@@ -26,6 +26,20 @@ async def test_who_where_since_when_and_how(world):
         await person.sees("Session of admin", "Methods: password and code", "State: yours")
 
 
+@pytest.mark.feature("session-list", "jumps-kept")
+async def test_jumps_stand_with_their_session(world):
+    number = world.session("anna", address="192.0.2.77").session_id
+    since = models.Session.get_by_id(number).started_at
+    models.Jump.insert(
+        session=number, name="db1", address="10.0.0.5", port=22, opened_at=since, sent=1, received=2000
+    ).execute()
+    async with opened(world, "admin", size=(160, 40)) as person:
+        await person.presses("6", "down")
+        await person.sees("signed in, 1 jump")
+        await person.presses("enter")
+        await person.sees("Session of anna", "Jump to db1, since ", "1 byte sent, 2000 bytes received")
+
+
 @pytest.mark.feature("session-end")
 async def test_a_session_is_ended_after_a_confirmation(world):
     anna = world.session("anna", address="192.0.2.77")

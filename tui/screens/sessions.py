@@ -8,6 +8,7 @@ from data.operations.signin import sessions
 from data.operations.signin.sessions import SessionPage, SessionRow
 from data.rules.source_addresses import source_in_words
 from data.wording import consequences
+from data.wording.user_lines import jump_lines
 from data.wording.words import counted, moment
 from tui.dialogs.message_box import TellDialog
 from tui.keys import Act
@@ -20,7 +21,8 @@ PAGE = 50
 
 
 def _state(row: SessionRow) -> str:
-    return "yours" if row.mine else "signing in" if row.restricted else "signed in"
+    state = "yours" if row.mine else "signing in" if row.restricted else "signed in"
+    return f"{state}, {counted(len(row.jumps), 'jump')}" if row.jumps else state
 
 
 _COLUMNS: list[Column[SessionRow]] = [
@@ -91,4 +93,5 @@ def _in_full(row: SessionRow) -> str:
     return (
         f"User: {row.user}\nSource: {source}\nSince: {moment(row.started_at)}\n"
         f"Methods: {row.methods}\nState: {_state(row)}\nID: {row.id}\nCertificates: {row.certificates}"
+        + "".join(f"\nJump to {line}" for line in jump_lines(row))
     )

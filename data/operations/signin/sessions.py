@@ -38,8 +38,18 @@ _ASKED_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
+class OpenJump:
+    """A channel of a session to a target; `sent` are bytes from the client, some seconds ago."""
+
+    target: str
+    opened_at: datetime
+    sent: int
+    received: int
+
+
+@dataclass(frozen=True, slots=True)
 class SessionRow:
-    """An open session; a restricted one is still signing in.
+    """An open session with its jumps; a restricted one is still signing in.
 
     `certificates` counts those that were obtained in it and that hosts accept.
     """
@@ -53,6 +63,7 @@ class SessionRow:
     started_at: datetime
     mine: bool
     certificates: int = 0
+    jumps: tuple[OpenJump, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,12 +281,28 @@ def _open_ones(acting: Acting) -> Any:
 
 
 def _rows(tx: Tx, sessions: Sequence[models.Session], mine: int | None) -> tuple[SessionRow, ...]:
-    certificates = count_live_of_sessions(tx, [session.id for session in sessions])
-    return tuple(_row(session, mine, certificates.get(session.id, 0)) for session in sessions)
+    listed = [session.id for session in sessions]
+    certificates, jumps = count_live_of_sessions(tx, listed), _jumps_of(listed)
+    return tuple(
+        _row(session, mine, certificates.get(session.id, 0), jumps.get(session.id, ()))
+        for session in sessions
+    )
 
 
-def _row(session: models.Session, mine: int | None, certificates: int) -> SessionRow:
+def _jumps_of(session_ids: Sequence[int]) -> dict[int, tuple[OpenJump, ...]]:
+    table = models.Jump
+    found: dict[int, tuple[OpenJump, ...]] = {}
+    for row in table.select().where(table.session.in_(session_ids)).order_by(table.id):
+        jump = OpenJump(row.name, row.opened_at, row.sent, row.received)
+        found[row.session_id] = (*found.get(row.session_id, ()), jump)
+    return found
+
+
+def _row(
+    session: models.Session, mine: int | None, certificates: int, jumps: tuple[OpenJump, ...]
+) -> SessionRow:
     return SessionRow(
+        jumps=jumps,
         certificates=certificates,
         id=session.id,
         user=session.user.name,

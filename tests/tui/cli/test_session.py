@@ -24,6 +24,23 @@ def open_session(name: str) -> int:
     return int(made)
 
 
+@pytest.mark.feature("session-list", "jumps-kept")
+def test_jumps_of_a_session_are_listed(clinic):
+    number = open_session("anna")
+    models.database.connect(reuse_if_open=True)
+    opened = models.Session.get(models.Session.id == number).started_at
+    models.Jump.insert(
+        session=number, name="db1", address="10.0.0.5", port=22, opened_at=opened, sent=1, received=2000
+    ).execute()
+    models.database.close()
+    line = clinic("session", "list").out.splitlines()[1]
+    assert line.endswith("signed in, jumps to db1")
+    (listed,) = json.loads(clinic("session", "list", "--json").out)
+    (jump,) = listed["jumps"]
+    assert (jump["target"], jump["sent"], jump["received"]) == ("db1", 1, 2000)
+    assert jump["opened_at"] == listed["started_at"]
+
+
 @pytest.mark.feature("session-list")
 def test_sessions_are_listed_and_ended(clinic):
     assert clinic("session", "list").out.split() == ["ID", "USER", "FROM", "SINCE", "BY", "STATE"]

@@ -27,7 +27,7 @@ def session() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @act
 def list_sessions(here: Caller, as_json: bool) -> None:
-    """List the open sessions, newest first."""
+    """List the open sessions with their jumps to targets, newest first."""
     rows = _all_sessions(here)
     if as_json:
         echo_json_list(map(session_json, rows))
@@ -41,7 +41,7 @@ def list_sessions(here: Caller, as_json: bool) -> None:
                 source_in_words(row.application, row.address),
                 when(row.started_at),
                 row.methods,
-                "signing in" if row.restricted else "signed in",
+                _state(row),
             )
             for row in rows
         ),
@@ -69,6 +69,11 @@ def _all_sessions(here: Caller) -> Iterator[SessionRow]:
         before = page.rows[-1].id
 
 
+def _state(row: SessionRow) -> str:
+    state = "signing in" if row.restricted else "signed in"
+    return f"{state}, jumps to {', '.join(jump.target for jump in row.jumps)}" if row.jumps else state
+
+
 def session_json(row: SessionRow) -> dict[str, object]:
     """Return an open session for JSON."""
     return {
@@ -80,4 +85,13 @@ def session_json(row: SessionRow) -> dict[str, object]:
         "restricted": row.restricted,
         "started_at": iso(row.started_at),
         "certificates": row.certificates,
+        "jumps": [
+            {
+                "target": jump.target,
+                "opened_at": iso(jump.opened_at),
+                "sent": jump.sent,
+                "received": jump.received,
+            }
+            for jump in row.jumps
+        ],
     }
