@@ -2,9 +2,11 @@
 
 Without a search, the rows of each standing are read in the wanted order from the start of the page.
 A search begins with its rarest word, or with a filter if that is rarer. It reads a limited number of
-entries, keeps a limited number of matches, and says if that is not all. Filters alone keep all matches: the
-candidates for a page are those who meet the rarest one or, if that is not rare, all in the wanted order. If
-too many of them would have to be looked up for one page, the page is not full, and the next one goes on.
+entries, keeps a limited number of matches, and says if that is not all. If none is rare, and the first users
+in the wanted order fill a page with matches, all of its pages are read in that order. Filters alone keep all
+matches: the candidates for a page are those who meet the rarest one or, if that is not rare, all in the
+wanted order. If too many of them would have to be looked up for one page, the page is not full, and the next
+one goes on.
 """
 
 from collections.abc import Iterator
@@ -47,6 +49,14 @@ _WEIGHED = 10_000
 """Entries of each criterion that are counted, to begin with the rarest."""
 _LOOKED_UP = 2_000
 """How often a page looks up whether a user found by the rarest criterion also meets another one."""
+_WEIGHED_WORDS = 6_000
+_SEARCHED = 1_000
+"""The same two of a search with several criteria: a look-up costs more the more users there are."""
+_TRIED = 60
+"""First users in the wanted order who are tried; a quarter of them must meet all criteria of a search, or it
+does not go through all in that order."""
+_IN_ORDER = 300
+"""Users whom such a search looks up for one page."""
 
 
 class SortKey(StrEnum):
@@ -210,7 +220,7 @@ def _parts_by_signin(asked: _Asked, standing: Standing, most: int) -> list[Any]:
 
 def _filter(asked: _Asked, filters: list[Criterion]) -> Found:
     """Read a page of those who meet all filters, in the wanted order."""
-    query, user, everyone = asked.query, models.User, asked.scope.criterion()
+    query, everyone = asked.query, asked.scope.criterion()
     sizes = {
         criterion: criterion.ids(_WEIGHED + 1).limit(_WEIGHED + 1).count()
         for criterion in (everyone, *filters)
@@ -227,15 +237,7 @@ def _filter(asked: _Asked, filters: list[Criterion]) -> Found:
         candidates = _in_order(begun, most).alias("candidates")
     else:
         candidates = _sorted(begun, rarest, most).alias("candidates")
-    of = candidates.c
-    meets = reduce(and_, [criterion.holds(of.id) for criterion in rest], SQL("1 = 1"))
-    looked_up = (
-        candidates.select_from(of.id, of.key, _is_after(query, of.key, of.id), meets)
-        .from_(Join(candidates, user, JOIN.CROSS))
-        .where(user.id == of.id)
-        .order_by(*_order(query.sort, of))
-    )
-    rows = list(looked_up.tuples())
+    rows = _tested(query, candidates, rest)
     matches = [(row_id, key, after) for row_id, key, after, holds in rows if holds]
     ids, following = _page([(row_id, key) for row_id, key, after in matches if after], query.limit)
     if following is None and not is_whole and len(rows) == most:
@@ -246,6 +248,19 @@ def _filter(asked: _Asked, filters: list[Criterion]) -> Found:
         size = sizes[filters[0]]
         return Found(ids, following, total=min(size, _WEIGHED), uncounted=size > _WEIGHED)
     return Found(ids, following, total=len(ids), uncounted=True)
+
+
+def _tested(query: UserQuery, candidates: Any, criteria: list[Criterion]) -> list[Any]:
+    """Read candidates in the wanted order: ID, key, whether after the cursor, and whether all is met."""
+    of, user = candidates.c, models.User
+    meets = reduce(and_, [criterion.holds(of.id) for criterion in criteria], SQL("1 = 1"))
+    looked_up = (
+        candidates.select_from(of.id, of.key, _is_after(query, of.key, of.id), meets)
+        .from_(Join(candidates, user, JOIN.CROSS))
+        .where(user.id == of.id)
+        .order_by(*_order(query.sort, of))
+    )
+    return list(looked_up.tuples())
 
 
 def _sorted(asked: _Asked, criterion: Criterion, most: int) -> Any:
@@ -263,14 +278,17 @@ def _sorted(asked: _Asked, criterion: Criterion, most: int) -> Any:
 def _search(asked: _Asked, wanted: list[tuple[str, ...]]) -> Found:
     """Find the users who meet all criteria, beginning with the criterion that the fewest meet."""
     query, user, filters = asked.query, models.User, asked.filters
-    criteria = [of_term(asked.scope.account_id, term) for term in wanted] + filters
+    met = criteria = [of_term(asked.scope.account_id, term) for term in wanted] + filters
     if filters or query.status is not None or query.practice is not None:
-        criteria.append(asked.scope.criterion())
-    weighed = _WEIGHED if len(criteria) > 1 else _LOOKED_UP + 1
+        criteria = [*met, asked.scope.criterion()]
+    several = len(criteria) > 1
+    weighed = (_WEIGHED_WORDS if several else _LOOKED_UP) + 1
     sizes = [criterion.ids(weighed).limit(weighed).count() for criterion in criteria]
     rarest = criteria[sizes.index(min(sizes))]
     rest = [criterion for criterion in criteria if criterion is not rarest]
-    examined = _LOOKED_UP // max(1, sum(criterion.lookups for criterion in rest))
+    examined = _SEARCHED // sum(criterion.lookups for criterion in rest) if several else _LOOKED_UP
+    if several and min(sizes) > examined and _are_common(asked, met):
+        return _in_order_of_all(asked, met)
     looked_at = rarest.ids(examined + 1).alias("looked_at")
     conditions = [criterion.holds(looked_at.c.id) for criterion in rest]
     # A cross join is read from the left on every database: never all users for a few entries.
@@ -295,6 +313,23 @@ def _search(asked: _Asked, wanted: list[tuple[str, ...]]) -> Found:
         total=min(len(rows), FOUND),
         uncounted=len(rows) > FOUND or min(sizes) > examined,
     )
+
+
+def _are_common(asked: _Asked, criteria: list[Criterion]) -> bool:
+    """Return whether many of the first users in the wanted order meet all criteria."""
+    begun = replace(asked, query=replace(asked.query, after=None))
+    tried = _tested(begun.query, _in_order(begun, _TRIED).alias("candidates"), criteria)
+    return 4 * sum(bool(holds) for *_, holds in tried) >= _TRIED
+
+
+def _in_order_of_all(asked: _Asked, criteria: list[Criterion]) -> Found:
+    """Read a page of a search in the wanted order; it may not be full, and then the next one goes on."""
+    most = max(_IN_ORDER, asked.query.limit + 1)
+    rows = _tested(asked.query, _in_order(asked, most).alias("candidates"), criteria)
+    ids, following = _page([(row_id, key) for row_id, key, _, holds in rows if holds], asked.query.limit)
+    if following is None and len(rows) == most:
+        following = _cursor(rows[-1])
+    return Found(ids, following, total=len(ids), uncounted=True)
 
 
 def _page(rows: list[tuple[int, str | int]], limit: int) -> tuple[list[int], Cursor | None]:

@@ -65,7 +65,8 @@ class UserPage:
     """A page of users; `following` is where the next one starts, if there is one.
 
     `total` counts all matches; if `uncounted`, there may be more. A search shows no more than it counts;
-    with filters alone, following pages show all, and each may hold few rows, or none.
+    with filters alone, or several words that many have, following pages show all, and each may hold few rows,
+    or none.
     `several_practices` says whether the account has more than one. The rest is what the actor may do: to
     several users at once, whether to add some, and with which roles; and who can do what the actor may not.
     """

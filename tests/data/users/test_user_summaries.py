@@ -164,6 +164,10 @@ def small_bounds(monkeypatch):
     monkeypatch.setattr(user_search, "FOUND", 4)
     monkeypatch.setattr(user_search, "_WEIGHED", 7)
     monkeypatch.setattr(user_search, "_LOOKED_UP", 6)
+    monkeypatch.setattr(user_search, "_WEIGHED_WORDS", 7)
+    monkeypatch.setattr(user_search, "_SEARCHED", 6)
+    monkeypatch.setattr(user_search, "_TRIED", 4)
+    monkeypatch.setattr(user_search, "_IN_ORDER", 5)
 
 
 def test_search_that_finds_too_many(world, small_bounds):
@@ -178,6 +182,28 @@ def test_search_that_finds_too_many(world, small_bounds):
     names = [row.name for row in (*first.rows, *second.rows)]
     assert len(set(names)) == 4
     assert names == sorted(names)
+
+
+@pytest.mark.parametrize("sort", SortKey)
+@pytest.mark.parametrize("search", ["clinic example", "main clin", "clinic"])
+def test_common_words_show_the_right_pages(world, small_bounds, search, sort):
+    """All who have several words that nearly all have are shown in order, page by page."""
+    for number in reversed(range(20)):
+        world.user(f"u{number:02}")
+    world.set("u13", active=False)
+    world.catch_up()
+    status = None if len(search.split()) > 1 else Status.NO
+    everyone = ["admin"] * (status is None) + [f"u{n:02}" for n in range(20) if status is None or n != 13]
+    if sort is SortKey.LAST_SIGNIN:  # Nobody has signed in, so whoever was made last comes first.
+        everyone = [*everyone[1:], "admin"] if status is None else everyone
+    names: list[str] = []
+    after, more = None, True
+    while more:
+        page = world.run(user_summaries.list_users, OPERATOR, UserQuery(search, status, sort, after, 3))
+        assert page.uncounted
+        names += [row.name for row in page.rows]
+        after, more = page.following, page.following is not None
+    assert names == everyone
 
 
 def test_search_finds_all_of_a_rare_word(world, small_bounds):
