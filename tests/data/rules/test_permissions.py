@@ -22,6 +22,7 @@ TABLE = {
     Action.END_SESSIONS: {SYSTEM},
     Action.REQUIRE_TWO_FACTOR: {SYSTEM, SECURITY},
     Action.SEE_APPLICATIONS: {SUPPORT, SYSTEM, SECURITY},
+    Action.SEE_TARGETS: {SYSTEM, SECURITY},
     Action.TEST_DELIVERY: {SYSTEM, SECURITY},
     SensitiveAction.EMPOWER_PEOPLE: {SYSTEM},
     SensitiveAction.CHANGE_ROLES: {SYSTEM, SECURITY},
@@ -32,6 +33,8 @@ TABLE = {
     SensitiveAction.MAKE_TEMPORARY_CODE: {SYSTEM},
     SensitiveAction.SET_POLICY: {SECURITY},
     SensitiveAction.MANAGE_APPLICATIONS: {SECURITY},
+    SensitiveAction.MANAGE_TARGETS: {SECURITY},
+    SensitiveAction.MANAGE_PRINCIPALS: {SECURITY},
     SensitiveAction.TURN_OFF: {SYSTEM, SECURITY},
 }
 ROLE_SETS = [frozenset(chosen) for size in range(4) for chosen in combinations(Role, size)]

@@ -47,8 +47,8 @@ _EXAMPLES = (
     epilog=examples(*_EXAMPLES),
 )
 @_bind_address
-@act
-def cert(here: Caller, networks: tuple[str, ...]) -> None:
+@click.pass_context
+def cert(context: click.Context, networks: tuple[str, ...]) -> None:
     """Print a certificate for the key that you signed in with: one line, to be stored beside the key.
 
     OpenSSH uses ~/.ssh/id_ed25519-cert.pub with ~/.ssh/id_ed25519 by itself, on every host that trusts the
@@ -57,8 +57,8 @@ def cert(here: Caller, networks: tuple[str, ...]) -> None:
     A certificate needs a code of yours, entered in this connection within the last five minutes; a temporary
     code is not enough. If one is needed, it is read from standard input.
     """
-    if click.get_current_context().invoked_subcommand is None:
-        _print(here, None, networks)
+    if context.invoked_subcommand is None:
+        _print_own(networks)
 
 
 @for_members()
@@ -155,6 +155,12 @@ def certificate_json(row: CertificateRow) -> dict[str, object]:
         "withdrawn_at": iso(row.withdrawn_at),
         "withdrawn_because": row.withdrawn_because,
     }
+
+
+@act
+def _print_own(here: Caller, networks: tuple[str, ...]) -> None:
+    """Print a certificate for the key that was proven."""
+    _print(here, None, networks)
 
 
 def _print(here: Caller, key: str | None, networks: Iterable[str]) -> None:
