@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from data.operations.actors import Acting, ActingUser, Actor, resolve
 from data.operations.certificates.issuing import why_no_other
-from data.operations.certificates.withdrawal import withdraw_by
+from data.operations.certificates.withdrawal import is_live, withdraw_by
 from data.operations.guards import require_user, why_not
 from data.operations.results import Denied, Done, Refused
 from data.rules.certificate_issuing import TURNED_OFF, CodeInSession, MayNotHave, judge
@@ -88,7 +88,7 @@ def live_certificates_of(tx: Tx, user_id: int) -> tuple[CertificateRow, ...]:
     """Read the live certificates of a user, who has few."""
     table = models.Certificate
     joined = table.select(table, models.User).join(models.User)
-    found = _ordered(joined.where(table.user == user_id, _live(tx)))
+    found = _ordered(joined.where(table.user == user_id, is_live(tx)))
     return tuple(_row(tx, row) for row in list(found))
 
 
@@ -124,7 +124,7 @@ def list_certificates(
             return Denied("The user was not found.")
         found = found.where(table.user == whose.id)
     if not ended:
-        found = found.where(_live(tx))
+        found = found.where(is_live(tx))
     if before is not None:
         later = (table.until == before.until) & (table.serial < before.serial)
         found = found.where((table.until < before.until) | later)
@@ -158,7 +158,7 @@ def count_live_certificates(tx: Tx, account_id: int) -> int:
     """Count the live certificates of an account."""
     table, authority = models.Certificate, models.CertificateAuthority
     ours = authority.select(authority.id).where(authority.account == account_id)
-    return int(table.select().where(table.authority.in_(ours), _live(tx)).count())
+    return int(table.select().where(table.authority.in_(ours), is_live(tx)).count())
 
 
 def _is_restricted(acting: Acting) -> bool:
@@ -170,11 +170,6 @@ def _of_account(acting: Acting) -> Any:
     joined = table.select(table, models.User).join(models.User)
     kept = models.User.standing != models.TOMBSTONE
     return joined.where(models.User.account == acting.account_id, kept)
-
-
-def _live(tx: Tx) -> Any:
-    table = models.Certificate
-    return (table.until > tx.now) & table.withdrawn_at.is_null()
 
 
 def _ordered(found: Any) -> Any:

@@ -46,7 +46,7 @@ def withdraw_own(tx: Tx, user: models.User, origin: Origin, because: str) -> Non
 def withdraw_where(acting: Acting, because: str, which: Any) -> str:
     """Do as `withdraw_by` for the certificates of all users of the account that meet a condition."""
     table = models.Certificate
-    found = table.select(table.serial).where(_is_live(acting.tx), which)
+    found = table.select(table.serial).where(is_live(acting.tx), which)
     return _recorded(
         acting, None, because, _withdraw_these(acting.tx, [row.serial for row in found], because)
     )
@@ -71,7 +71,7 @@ def unentitled(
     """
     table = models.Certificate
     joined = table.select(table.serial, table.principals, models.User).join(models.User)
-    rows = list(joined.where(users, _is_live(tx)).order_by(table.serial))
+    rows = list(joined.where(users, is_live(tx)).order_by(table.serial))
     serials: list[int] = []
     for start in range(0, len(rows), _AT_ONCE):
         some = rows[start : start + _AT_ONCE]
@@ -83,14 +83,14 @@ def unentitled(
 def count_live(tx: Tx, user_id: int) -> int:
     """Count a user's certificates that hosts accept."""
     table = models.Certificate
-    return int(table.select().where((table.user == user_id) & _is_live(tx)).count())
+    return int(table.select().where((table.user == user_id) & is_live(tx)).count())
 
 
 def count_live_of_sessions(tx: Tx, session_ids: Collection[int]) -> dict[int, int]:
     """Count the certificates that hosts accept by the session that they were obtained in."""
     table = models.Certificate
     counted = table.select(table.session, fn.COUNT(table.serial)).where(
-        table.session.in_(list(session_ids)), _is_live(tx)
+        table.session.in_(list(session_ids)), is_live(tx)
     )
     rows: Iterable[tuple[int, int]] = counted.group_by(table.session).tuples().iterator()
     return dict(rows)
@@ -98,11 +98,12 @@ def count_live_of_sessions(tx: Tx, session_ids: Collection[int]) -> dict[int, in
 
 def _withdraw_of(tx: Tx, user_id: int, because: str, which: Any = True) -> list[int]:
     table = models.Certificate
-    found = table.select(table.serial).where((table.user == user_id) & _is_live(tx), which)
+    found = table.select(table.serial).where((table.user == user_id) & is_live(tx), which)
     return _withdraw_these(tx, [row.serial for row in found], because)
 
 
-def _is_live(tx: Tx) -> Any:
+def is_live(tx: Tx) -> Any:
+    """Return the condition that hosts accept a certificate."""
     table = models.Certificate
     return (table.until > tx.now) & table.withdrawn_at.is_null()
 
