@@ -139,8 +139,8 @@ def _announces(raw: bytes, algorithm: str) -> bool:
 def _judge(algorithm: str, blob: str) -> KeyFault | None:
     try:
         key = load_ssh_public_key(f"{algorithm} {blob}".encode())
-    except (ValueError, UnsupportedAlgorithm):
-        return KeyFault.UNREADABLE
+    except (ValueError, UnsupportedAlgorithm, NotImplementedError):
+        return KeyFault.UNREADABLE  # A compressed point is not implemented; sshd does not read one either.
     if isinstance(key, RSAPublicKey) and key.key_size < RSA_MIN_BITS:
         return KeyFault.WEAK
     return None

@@ -57,9 +57,10 @@ def normalise(address: str) -> str:
 def parse_network(text: str) -> Network | None:
     """Read an address or a network such as `10.0.0.0/24`; None for anything else.
 
-    An address with bits outside its network is invalid: it is not clear which of the two is meant.
+    An address with bits outside its network is invalid: it is not clear which of the two is meant. So is one
+    with a zone, in which any character may stand.
     """
-    if len(text) > _LIMIT:
+    if len(text) > _LIMIT or "%" in text:
         return None
     try:
         return ip_network(text.strip())

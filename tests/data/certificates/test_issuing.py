@@ -202,6 +202,7 @@ def test_who_gets_none(world, authority):
         (me, "ssh-rsa x", (), "not an OpenSSH public key"),
         (me, authority.present.public_key, (), "key of a certificate authority"),
         (me, KEY, ("10.0.0.1/8",), "not a network"),
+        (me, KEY, ("fe80::1%eth0",), "not a network"),
         (me, KEY, ("10.0.0.1",) * 17, "at most 16"),
         (reserved, KEY, (), "reserved"),
     ):

@@ -53,6 +53,14 @@ def test_ed25519_with_comment_and_fingerprint(tmp_path, require_program):
     assert key.fingerprint == listed.stdout.split()[1]
 
 
+@pytest.mark.parametrize("point", [b"\x02" + P256_POINT[1:33], b"\x00"], ids=["compressed", "infinity"])
+def test_an_ecdsa_point_in_another_form_is_unreadable(point):
+    name = b"ecdsa-sha2-nistp256"
+    blob = base64.b64encode(wire(name, b"nistp256", point)).decode()
+    assert parse(f"{name.decode()} {blob}") is KeyFault.UNREADABLE
+    assert parse(sk_line("sk-ecdsa-sha2-nistp256@openssh.com", b"nistp256", point)) is KeyFault.UNREADABLE
+
+
 @pytest.mark.parametrize("bits", CURVES)
 def test_an_ecdsa_key_is_taken(bits):
     key = parse(line(ec.generate_private_key(CURVES[bits])))

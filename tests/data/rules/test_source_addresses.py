@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.rules.source_addresses import normalise, source_in_words, source_of
+from data.rules.source_addresses import is_address, normalise, parse_network, source_in_words, source_of
 
 NAT64 = IPv6Network("64:ff9b::/96")
 
@@ -34,6 +34,13 @@ NAT64 = IPv6Network("64:ff9b::/96")
 def test_an_address_and_the_source_it_counts_under(address, short, source):
     assert normalise(address) == short
     assert source_of(address) == source
+
+
+@pytest.mark.parametrize("text", ["fe80::1%eth0", "::1%a,0.0.0.0/0", "::%\n/64", "%", "10.0.0.1%a"])
+def test_a_zone_is_no_part_of_a_network(text):
+    """Any character can stand in a zone, also those that separate networks."""
+    assert parse_network(text) is None
+    assert not is_address(text)
 
 
 @given(st.ip_addresses(v=4))
