@@ -52,7 +52,8 @@ class CopyDialog(Dialog[bool]):
     """Shows a text to be copied."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Act.COPY.binding("send")]
-    AUTO_FOCUS: ClassVar[str | None] = None
+    AUTO_FOCUS: ClassVar[str | None] = "#box"
+    BOX_TAKES_FOCUS = True
     CLOSE = "Close"
     HINT = f"Shift-drag to select it, or press {Act.COPY.shown} to copy it."
 
@@ -78,6 +79,8 @@ class CopyDialog(Dialog[bool]):
 class ShownOnceDialog(CopyDialog):
     """Shows a secret once. Esc does not close it, because the secret cannot be shown again."""
 
+    AUTO_FOCUS: ClassVar[str | None] = None
+    BOX_TAKES_FOCUS = False
     CLOSE = "I have saved it"
     HINT = f"It is not shown again. {CopyDialog.HINT}"
 
