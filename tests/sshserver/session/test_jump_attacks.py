@@ -1,0 +1,113 @@
+"""Jumps under attack: whoever opens too much, or reads nothing, is bounded, and others are served."""
+
+import asyncio
+import time
+
+import asyncssh
+import pytest
+from support.jump_gate import Gate, gate_of
+from support.ssh_server import connect, until
+from support.ssh_users import People
+
+CHANNELS = 300
+SERVED = 2.0
+"""Seconds within which others are served, on a machine that serves them at once while it is quiet."""
+QUIET = 0.25
+"""Seconds for a sign-in and a jump on such a machine while it is quiet; a slower one gets more time."""
+
+pytestmark = pytest.mark.feature("jumps-attacked")
+
+
+async def jump_of_ben(gate: Gate) -> float:
+    """Sign in as Ben and send a byte through a jump; return how long both took."""
+    gate.people.clock.forward(60)
+    began = time.monotonic()
+    connection, _ = await connect(
+        gate.server.port, "ben", [gate.people.code()], keys=[gate.people.keys["ben"]]
+    )
+    reader, writer = await connection.open_connection("db1", gate.host.port)
+    writer.write(b"x")
+    assert await reader.read(1) == b"x"
+    took = time.monotonic() - began
+    connection.close()
+    return took
+
+
+async def beside(gate: Gate, quiet: float) -> None:
+    """Have Ben served three times, while someone else attacks."""
+    for _ in range(3):
+        assert await jump_of_ben(gate) < SERVED * max(1.0, quiet / QUIET)
+
+
+async def opens(connection: asyncssh.SSHClientConnection, host: str, port: int) -> str:
+    """Try to open a jump; return why it was refused, or nothing."""
+    try:
+        await connection.open_connection(host, port)
+    except asyncssh.ChannelOpenError as refused:
+        return refused.reason
+    return ""
+
+
+async def test_many_channels_and_a_flood_of_refused_ones(people: People):
+    """As many are open as the limit says, however many are asked for at once."""
+    async with gate_of(people) as gate:
+        await people.add_with_key("ben")
+        await gate.add("db1")
+        quiet = await jump_of_ben(gate)
+        connection = await gate.connect()
+        flood = asyncio.gather(*(opens(connection, "db1", gate.host.port) for _ in range(CHANNELS)))
+        refused = asyncio.gather(*(opens(connection, "db9", 22) for _ in range(CHANNELS)))
+        await beside(gate, quiet)
+        answers = await asyncio.wait_for(flood, 60)
+        most = gate.server._context.limits.jumps_per_connection
+        assert answers.count("") <= most
+        assert {words for words in answers if words} <= {
+            f"This connection has {most} open jumps, which is the most. Close one, or connect once more."
+        }
+        await asyncio.wait_for(refused, 60)
+        connection.abort()
+        await until(lambda: not gate.server.jump_ids())
+
+
+async def test_peers_that_never_answer_or_never_read(people: People):
+    """A target that takes nothing, one that sends without end to a client that does not read."""
+    async with gate_of(people) as gate:
+        await people.add_with_key("ben")
+        await gate.add("db1")
+        quiet = await jump_of_ben(gate)
+        release = asyncio.Event()
+
+        async def push_or_ignore(reader, writer):
+            if await reader.read(1) == b"i":
+                await release.wait()
+                return
+            while True:
+                writer.write(bytes(65536))
+                await writer.drain()
+
+        echo, gate.host.serve = gate.host.serve, push_or_ignore
+        connection = await gate.connect()
+        unread = []
+        for mark in (b"p", b"i") * 5:
+            reader, writer = await connection.open_connection("db1", gate.host.port, window=65536)
+            reader.channel.pause_reading()
+            writer.write(mark)
+            unread.append((reader, writer))
+        await until(lambda: gate.host.connected >= 10)
+        gate.host.serve = echo
+        async with asyncio.timeout(60):
+            stuck = [asyncio.create_task(fill(writer)) for _, writer in unread[1::2]]
+            await beside(gate, quiet)
+        for task in stuck:
+            task.cancel()
+        await asyncio.wait(stuck)
+        release.set()
+        connection.abort()
+        await until(lambda: not gate.server.jump_ids())
+
+
+async def fill(writer):
+    """Send to a target that reads nothing, for as long as anything is taken."""
+    while True:
+        writer.write(bytes(65536))
+        await writer.drain()
