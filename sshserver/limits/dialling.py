@@ -8,8 +8,10 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from typing import Any, Final
 
+from data.rules.target_addresses import reached_by
 from sshserver.limits.limit_values import Limits
 
 _ADDRESS_FAMILIES: Final = (socket.AF_INET, socket.AF_INET6)
@@ -154,10 +156,17 @@ def _look_up(host: str, port: int) -> "asyncio.Future[list[_Found]]":
 
 
 def _is_own(found: _Found) -> bool:
-    """Return whether an address is one of this machine: the system then sends from that address itself."""
-    with socket.socket(found.family, socket.SOCK_DGRAM) as asking:
+    """Return whether an address is one of this machine: the system then sends from that address itself.
+
+    One that carries an IPv4 address counts as that, as for `why_not_address`.
+    """
+    family, address, place = found.family, found.address, found.socket_address
+    reached = reached_by(address)
+    if family == socket.AF_INET6 and isinstance(reached, IPv4Address):
+        family, address, place = socket.AF_INET, str(reached), (str(reached), place[1])
+    with socket.socket(family, socket.SOCK_DGRAM) as asking:
         try:
-            asking.connect(found.socket_address)  # This sends nothing.
+            asking.connect(place)  # This sends nothing.
         except OSError:
             return False
-        return str(asking.getsockname()[0]) == found.address
+        return str(asking.getsockname()[0]) == address

@@ -100,15 +100,16 @@ async def test_a_name_that_leads_elsewhere_is_not_dialled(gate, monkeypatch, ans
     connection.close()
 
 
-async def test_an_address_of_this_machine_is_not_dialled(gate, monkeypatch):
-    """A target of members does not lead to the server itself, by any of its addresses."""
+@pytest.mark.parametrize("form", ["{}", "::ffff:{}", "64:ff9b::{}"])
+async def test_an_address_of_this_machine_is_not_dialled(gate, monkeypatch, form):
+    """A target of members does not lead to the server itself, by any of its addresses in any form."""
     own = _own_address()
     if own is None:
         pytest.skip("this machine has no address but loopback")
     _allow(gate, "0.0.0.0/0")
     await gate.add("web1", "web1.clinic.example")
     await _by_a_member(gate, "web1")
-    _resolve(monkeypatch, [own])
+    _resolve(monkeypatch, [form.format(own)])
     connection = await gate.connect()
     with pytest.raises(asyncssh.ChannelOpenError, match="its address is an address of this server"):
         await connection.open_connection("web1", gate.host.port)
