@@ -169,16 +169,37 @@ def _void(tx: Tx) -> None:
 
 
 def _withdraw_later_ones(tx: Tx, carried: Carried) -> None:
-    """List certificates that were issued since the backup as withdrawn, where their user is in it."""
+    """List certificates that were issued since the backup as withdrawn, also of people who are not in it."""
     table = models.Certificate
     known = {row.serial for row in table.select(table.serial)}
     users = {_identity(user): user.id for user in models.User.select()} if carried.certificates else {}
-    authorities = {row.fingerprint: row.id for row in models.CertificateAuthority.select()}
+    authorities = {row.fingerprint: row for row in models.CertificateAuthority.select()}
     for each in carried.certificates:
-        user, authority = users.get(each.user), authorities.get(each.authority)
-        if user is not None and authority is not None and each.columns["serial"] not in known:
-            withdrawn = {"withdrawn_at": tx.now, "withdrawn_because": _WITHDRAWN}
-            table.insert(each.columns | withdrawn | {"user": user, "authority": authority}).execute()
+        serial, authority = each.columns["serial"], authorities.get(each.authority)
+        if authority is None or serial in known:
+            continue
+        if each.user not in users:
+            users[each.user] = _tombstone(tx, authority.account_id, f"~{serial}")
+        withdrawn = {"withdrawn_at": tx.now, "withdrawn_because": _WITHDRAWN}
+        owners = {"user": users[each.user], "authority": authority.id}
+        table.insert(each.columns | withdrawn | owners).execute()
+
+
+def _tombstone(tx: Tx, account_id: int, placeholder: str) -> int:
+    """Make the row that is left of a deleted user, for someone who is not in the backup."""
+    practice = models.Practice.select().where(models.Practice.account == account_id).first()
+    made: int = models.User.insert(
+        account=account_id,
+        practice=practice.id,
+        name=placeholder,
+        email=placeholder,
+        active=False,
+        attempts_left=0,
+        created_at=tx.now,
+        standing=models.TOMBSTONE,
+        standing_since=tx.now,
+    ).execute()
+    return made
 
 
 def _keep_what_was_used(tx: Tx, carried: Carried) -> None:

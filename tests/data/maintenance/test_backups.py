@@ -14,18 +14,19 @@ from support.broken_database import files_of_at_most
 from support.database import MASTER_KEY, OPERATOR, SYSTEM, World, services
 
 from data.operations.audit import verification
-from data.operations.certificates import authorities, issuing
+from data.operations.certificates import authorities, issuing, listing
 from data.operations.certificates.revocation_list import read_revocation_list
 from data.operations.certificates.withdrawal import withdraw
-from data.operations.maintenance import backups
+from data.operations.maintenance import backups, kept_counts
 from data.operations.maintenance.installation_state import installation_state
 from data.operations.results import Denied, Done
 from data.operations.signin import second_factor
 from data.operations.signin.admission import Admitted
 from data.operations.signin.code_verification import CodeAlreadyUsed, CodeWrong
-from data.operations.users import import_staging, user_import
+from data.operations.users import deletion, import_staging, user_import
 from data.operations.users.temporary_codes import make_temporary_code
 from data.rules import users_csv
+from data.rules.doctor import Level
 from data.rules.domain_types import Method, Mode
 from data.storage import database_move, models
 from data.storage.backup import BackupRefusedError, back_up, copy_checked, remove, take_mark_away
@@ -191,22 +192,30 @@ def test_restore_voids_codes_and_sessions(lived_in, file):
 
 
 def test_restore_withdraws_certificates(lived_in, file):
-    """Those in the backup, and those that the replaced database knows, so that hosts refuse them all."""
+    """Those in the backup, and those that the replaced database knows, so that hosts refuse them all.
+
+    Their users may not be in the backup, or have been deleted since.
+    """
     models.Account.update(certificate_hours=8).execute()
     lived_in.run(authorities.init_authority, OPERATOR)
-    anna = lived_in.session("anna")
+    anna, former = lived_in.session("anna"), lived_in.enrol(lived_in.user("former"))
     before = lived_in.run(issuing.issue_certificate, anna, KEY)
     take(lived_in, file)
     since = lived_in.run(issuing.issue_certificate, anna, KEY)
     new = lived_in.run(issuing.issue_certificate, lived_in.enrol(lived_in.user("new")), KEY)
     assert lived_in.run(withdraw, lived_in.row("anna").id, "lost", models.Certificate.serial == since.serial)
+    gone = lived_in.run(issuing.issue_certificate, former, KEY)
+    assert isinstance(lived_in.run(deletion.delete_user, OPERATOR, "former"), Done)
     carried = lived_in.run(backups.carry)
-    assert len(carried.certificates) == 3
+    assert len(carried.certificates) == 4
     with Restored(lived_in, file) as restored:
         settle(restored, carried)
         krl = restored.run(read_revocation_list, "Clinic")
-        listed = [each.serial.to_bytes(8) in krl for each in (before, since, new)]
-        assert listed == [True, True, False], "there is nobody to whom the last one belongs"
+        assert all(each.serial.to_bytes(8) in krl for each in (before, since, new, gone))
+        assert {row.name for row in models.User.select()} == {"admin", "boss", "anna", "ben", "former"}
+        page = restored.run(listing.list_certificates, OPERATOR, ended=True)
+        assert {row.serial for row in page.rows} == {before.serial, since.serial}
+        assert restored.run(kept_counts.check_counts).level is Level.FINE
         restored.clock.forward(minutes=1)
         again = restored.run(issuing.issue_certificate, restored.session("anna"), KEY)
         assert again.serial.to_bytes(8) not in restored.run(read_revocation_list, "Clinic")
