@@ -24,7 +24,7 @@ from data.rules import public_keys
 from data.rules.certificate_issuing import MOST_LIVE, NOT_ENROLLED, TURNED_OFF
 from data.rules.domain_types import Mode
 from data.rules.policy import NOT_AVAILABLE
-from data.rules.public_keys import ALGORITHMS, PublicKey
+from data.rules.public_keys import ALGORITHMS, KeyFault, PublicKey
 from data.rules.ssh_certificates import Extension, Terms, certify, ed25519_blob, ssh_string
 from data.storage import models
 
@@ -106,6 +106,16 @@ def test_no_key_brings_its_own_terms(keys):
     for given, said in ((long, terms), (blob, replace(terms, principals=frozenset()))):
         with pytest.raises(ValueError, match=r"fields|principals"):
             certify(PublicKey(name, given, "", ""), said, bytes(32), b"", lambda _: bytes(64))
+
+
+@pytest.mark.feature("certificates-issued")
+def test_keys_that_sign_nobody_in_are_not_certified(world, authority):
+    world.user("anna")
+    me = world.enrol("anna")
+    weak = asyncssh.generate_private_key("ssh-rsa", key_size=1024).export_public_key().decode()
+    old = asyncssh.generate_private_key("ssh-dss").export_public_key().decode()
+    assert issue(world, me, weak) == Denied(KeyFault.WEAK.value)
+    assert issue(world, me, old) == Denied(KeyFault.ALGORITHM.value)
 
 
 @pytest.mark.feature("certificates-issued")
