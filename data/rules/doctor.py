@@ -233,8 +233,8 @@ def _certificates(facts: CertificateFacts) -> Iterator[_Parts]:
     for former, until in facts.former:
         yield (
             Level.NOTE,
-            f"Certificates of the former authority {former} can be used until {until:%Y-%m-%d %H:%M} UTC.",
-            "Then remove its line from all hosts.",
+            f"Certificates of a former authority can be used until {until:%Y-%m-%d %H:%M} UTC.",
+            f"Then remove its line from all hosts: {former}.",
         )
     if facts.hours and facts.nameless.count:
         yield (

@@ -209,7 +209,7 @@ class ProfileScreen(MainScreen):
         if not own.refusal:
             mine = [("New one for the key you signed in with", True)] if own.by_key else []
             choices += [*mine, ("New one for another key", False)]
-        choices += [(f"Withdraw {wording.certificate_words(row)}", row) for row in own.rows]
+        choices += [(f"Withdraw the one {wording.certificate_words(row)}", row) for row in own.rows]
         chosen = await self.app.push_screen_wait(ChooseDialog("Certificates", choices))
         match chosen:
             case (CertificateRow(serial=serial),):
