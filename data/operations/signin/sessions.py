@@ -292,7 +292,7 @@ def _rows(tx: Tx, sessions: Sequence[models.Session], mine: int | None) -> tuple
 def _jumps_of(session_ids: Sequence[int]) -> dict[int, tuple[OpenJump, ...]]:
     table = models.Jump
     found: dict[int, tuple[OpenJump, ...]] = {}
-    for row in table.select().where(table.session.in_(session_ids)).order_by(table.id):
+    for row in table.select().where(table.session.in_(session_ids)).order_by(table.opened_at, table.id):
         jump = OpenJump(row.name, row.opened_at, row.sent, row.received)
         found[row.session_id] = (*found.get(row.session_id, ()), jump)
     return found

@@ -22,6 +22,7 @@ from data.store import Tx
 ENDED: Final = "The session is over."
 _GRACE = timedelta(minutes=1)
 """How long after its session a jump is its server's to close."""
+_NUMBER_BYTES = 4
 _AT_ONCE = 10_000
 """Jumps that one statement asks about: well below the number of values that a database accepts."""
 
@@ -70,7 +71,9 @@ def open_jump(tx: Tx, actor: Actor, target: JumpTarget, address: str) -> int | D
     networks = tx.services.forwarding
     if reason := why_not_address(address, by_operator=row.by_operator, networks=networks, own=()):
         return Denied(f"{row.name} is {address}, which {reason}.")
-    jump_id: int = models.Jump.insert(
+    jump_id = _new_number(tx)
+    models.Jump.insert(
+        id=jump_id,
         session=me.session.id,
         target=row.id,
         name=row.name,
@@ -82,6 +85,14 @@ def open_jump(tx: Tx, actor: Actor, target: JumpTarget, address: str) -> int | D
         me, Event.JUMP_OPENED, me.user.name, target=row.name, address=address, port=row.port, jump=jump_id
     )
     return jump_id
+
+
+def _new_number(tx: Tx) -> int:
+    """Draw a number: SQLite gives that of the last row again once it is deleted, and the audit log has it."""
+    while True:
+        drawn = int.from_bytes(tx.services.random_bytes(_NUMBER_BYTES)) >> 1
+        if drawn and not models.Jump.select().where(models.Jump.id == drawn).exists():
+            return drawn
 
 
 def note_bytes(_tx: Tx, carried: Mapping[int, tuple[int, int]]) -> None:

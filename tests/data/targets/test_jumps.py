@@ -130,6 +130,16 @@ def test_opened_counted_and_closed(world, ben):
 
 
 @pytest.mark.feature("targets-addresses")
+def test_a_number_is_not_given_again(world, ben):
+    """The audit log has it, and a server may close a jump twice when it does not know whether it did."""
+    first = opened(world, ben)
+    world.run(jumps.close_jump, first, 0, 0, "the client left")
+    second = opened(world, ben)
+    assert second != first
+    world.run(jumps.close_jump, first, 0, 0, "the client left")
+    assert world.run(jumps.jumps_to_close, [second]) == {}
+
+
 def test_everything_is_decided_again(world, ben):
     """What changed between finding a target and dialling it counts, and so does the address."""
     found = world.run(jumps.find_target, ben, "db1", 22)
