@@ -8,6 +8,7 @@ from peewee import fn
 
 from data.operations.actors import NO_SUCH_ACCOUNT, ActingOperator, find_account, in_account
 from data.operations.audit import trail
+from data.operations.certificates.authorities import present_authority
 from data.operations.guards import require_operator
 from data.operations.maintenance.setup import create_account
 from data.operations.policy.policy_settings import show_policy
@@ -57,7 +58,7 @@ def add_account(acting: ActingOperator, name: str, practice: str, admin: NewUser
 
 @require_operator(_OPERATOR_ONLY)
 def rename_account(acting: ActingOperator, name: str, new_name: str) -> Done | Denied:
-    """Give an account another name; nothing else changes."""
+    """Give an account another name; only the address of its list of withdrawn certificates follows it."""
     account, wanted = find_account(name), user_fields.tidy(new_name)
     if account is None:
         return NO_SUCH_ACCOUNT
@@ -69,7 +70,8 @@ def rename_account(acting: ActingOperator, name: str, new_name: str) -> Done | D
     models.Account.update(name=wanted).where(models.Account.id == account.id).execute()
     within = in_account(acting.tx, acting.operator, account)
     trail.record(within, Event.ACCOUNT_RENAMED, before=before, after=wanted)
-    return Done(f"Account {before} renamed to {wanted}.")
+    moved = " Have hosts fetch its list of withdrawn certificates under the new name."
+    return Done(f"Account {before} renamed to {wanted}.{moved if present_authority(account.id) else ''}")
 
 
 @require_operator(_OPERATOR_ONLY)

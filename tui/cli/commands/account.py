@@ -74,7 +74,7 @@ def add(
 @changes
 @act
 def rename(here: Caller, name: str, new_name: str) -> Done | RefusedOrStale:
-    """Rename an account; nothing else changes."""
+    """Rename an account; hosts then fetch its list of withdrawn certificates under the new name."""
     return here.run(accounts.rename_account, name, new_name)
 
 
