@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from data.operations.actors import Acting, ActingOperator, resolve
 from data.operations.audit import trail
+from data.operations.certificates.withdrawal import is_live
 from data.operations.guards import require_operator
 from data.operations.results import Denied, SessionOver
 from data.operations.secret_sealing import seal_at
@@ -24,7 +25,7 @@ _KEY_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class AuthorityRow:
-    """An authority of an account: the line of its public key, and its certificates that have not ended.
+    """An authority of an account: the line of its public key, and its live certificates.
 
     `retired_at` is when another one replaced it, and `last_until` when the last of its certificates ends.
     """
@@ -155,7 +156,7 @@ def _view(here: Acting, present: models.CertificateAuthority) -> AuthoritiesView
 
 def _row(tx: Tx, authority: models.CertificateAuthority) -> AuthorityRow:
     table = models.Certificate
-    live = table.select().where((table.authority == authority.id) & (table.until > tx.now))
+    live = table.select().where((table.authority == authority.id) & is_live(tx))
     last = live.order_by(table.until.desc()).first()
     return AuthorityRow(
         authority.public_key,

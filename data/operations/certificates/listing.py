@@ -17,8 +17,8 @@ from data.rules.user_fields import fold_username
 from data.storage import models
 from data.store import Tx
 
-_BY_ADMIN: Final = "An administrator withdrew it."
-_BY_ONESELF: Final = "Its user withdrew it."
+_BY_ADMIN: Final = "by an administrator"
+_BY_ONESELF: Final = "by its user"
 _NOT_FOUND: Final = Denied("The certificate was not found. List the certificates to see their serials.")
 _ANY_CODE: Final = CodeInSession(fresh=True, temporary=False, relies_on_address=False)
 

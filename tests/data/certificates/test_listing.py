@@ -88,8 +88,8 @@ def test_who_withdraws_which(world, people):
     }
     # What has ended matters more than that it was withdrawn.
     assert {state for state, _ in states.values()} == {State.ENDED}
-    assert states[mine][1] == "Its user withdrew it."
-    assert states[other][1] == "An administrator withdrew it."
+    assert states[mine][1] == "by its user"
+    assert states[other][1] == "by an administrator"
     assert len(states) == 3
 
 
