@@ -15,7 +15,6 @@ from data.operations.certificates import cleanup
 from data.operations.maintenance import clock_jumps, kept_counts
 from data.operations.policy import deadline_reminders
 from data.operations.signin import dummy_hashes, worker_sessions
-from data.operations.targets.jumps import close_abandoned
 from data.operations.users import import_staging
 from data.periodic import periodically
 from data.rules.protocol_misuse import Misuse
@@ -24,7 +23,7 @@ from sshserver.algorithms import Algorithms
 from sshserver.auth_backend import AuthBackend, StoreBackend
 from sshserver.background import clock_watch
 from sshserver.background.check_up import CHECK_UP_SECONDS, check_up
-from sshserver.background.jump_reaper import NOTE_SECONDS, end_ended_jumps, note_carried
+from sshserver.background.jump_reaper import NOTE_SECONDS, close_left_behind, end_ended_jumps, note_carried
 from sshserver.background.session_reaper import EVERY_SECONDS, end_ended_sessions
 from sshserver.compat import asyncssh_gcm, asyncssh_kex, asyncssh_shim
 from sshserver.limits.limit_values import Limits
@@ -103,7 +102,7 @@ class Server:
         self._repeat(partial(end_ended_sessions, self, store, set()), every, "Looking for ended sessions")
         self._repeat(partial(end_ended_jumps, self, store), every, "Looking for jumps to end")
         self._repeat(partial(note_carried, self, store), NOTE_SECONDS, "Counting the bytes of jumps")
-        self._repeat(partial(store.run, close_abandoned), _CLEANUP_SECONDS, "Closing jumps of dead servers")
+        self._repeat(partial(close_left_behind, store), _CLEANUP_SECONDS, "Closing jumps of dead servers")
         self._repeat(partial(import_staging.clean_up_all, store), _CLEANUP_SECONDS, "Finishing imports")
         self._repeat(partial(check_up, store), CHECK_UP_SECONDS, "Checking up")
         self._repeat(

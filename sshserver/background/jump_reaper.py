@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from data.operations.targets.jumps import jumps_to_close, note_bytes
+from data.operations.targets.jumps import close_abandoned, has_abandoned, jumps_to_close, note_bytes
 from data.store import Store
 
 NOTE_SECONDS: Final = 5.0
@@ -36,3 +36,9 @@ async def note_carried(server: Jumps, store: Store) -> None:
     """Keep in the database what open jumps have carried, for all nodes to see."""
     if carried := server.carried():
         await store.run(note_bytes, carried)
+
+
+async def close_left_behind(store: Store) -> None:
+    """Record the end of jumps whose server is gone; nothing is written while there are none."""
+    if await store.read(has_abandoned):
+        await store.run(close_abandoned)

@@ -143,8 +143,7 @@ class Forwarding:
     async def _opened(self, admission: Session, store: Store, host: str, port: int) -> Jump:
         actor = Member(admission.id)
         target = await store.read(find_target, actor, host, port)
-        if isinstance(target, Denied):
-            self._transport.misused(Misuse.FORWARDING)
+        if isinstance(target, Denied):  # A wrong name, or no code yet: no misuse of the protocol.
             raise _RefusedError("denied", target.message)
         dialled, address = await self._dial(store, target)
         try:

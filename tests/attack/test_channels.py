@@ -217,7 +217,7 @@ async def test_a_channel_that_forwards_is_not_opened(attacked, inside, kind):
         await inside.expect(OPEN_FAILURE)
     except Closed:
         await attacked.audits(Misuse.PROTOCOL)
-    if kind.startswith(("direct", "tun")):
+    if kind.startswith(("direct-streamlocal", "tun")):
         await attacked.audits(Misuse.FORWARDING)
 
 

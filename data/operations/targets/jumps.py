@@ -108,13 +108,18 @@ def close_jump(tx: Tx, jump_id: int, sent: int, received: int, because: str) -> 
         _close(tx, row, sent, received, because)
 
 
+def has_abandoned(tx: Tx) -> bool:
+    """Return whether `close_abandoned` has anything to do; this reads, and waits for no one who writes."""
+    joined = models.Jump.select(models.Jump.id).join(models.Session)
+    return bool(joined.where(_abandoned(tx)).exists())
+
+
 def close_abandoned(tx: Tx) -> int:
     """Record the end of jumps whose session is over, and that their server, being gone, has not closed.
 
     Return how many there were. What they carried last is not known.
     """
-    left = models.Session.ended_at <= tx.now - _GRACE
-    rows = _with_users(left | (models.Session.started_at <= tx.now - tx.services.longest_session - _GRACE))
+    rows = _with_users(_abandoned(tx))
     for row in rows:
         _close(tx, row, row.sent, row.received, "the server that held it is gone")
     return len(rows)
@@ -166,6 +171,12 @@ def _with_users(which: Any) -> list[Any]:
     table, session, user = models.Jump, models.Session, models.User
     joined = table.select(table, session, user).join(session).join(user)
     return list(joined.where(which).order_by(table.id).limit(_AT_ONCE))
+
+
+def _abandoned(tx: Tx) -> Any:
+    """Match jumps whose session has been over for longer than its server takes to close them."""
+    longest = tx.now - tx.services.longest_session - _GRACE
+    return (models.Session.ended_at <= tx.now - _GRACE) | (models.Session.started_at <= longest)
 
 
 def _close(tx: Tx, row: models.Jump, sent: int, received: int, because: str) -> None:

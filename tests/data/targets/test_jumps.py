@@ -214,8 +214,11 @@ def test_what_a_dead_server_left(world, ben):
     assert world.run(jumps.close_abandoned) == 0
     world.run(sessions.end_session_of, OPERATOR, ben.session_id)
     assert world.run(jumps.close_abandoned) == 0
+    assert not world.run(jumps.has_abandoned)
     world.clock.forward(minutes=2)
+    assert world.run(jumps.has_abandoned)
     assert world.run(jumps.close_abandoned) == 1
+    assert not world.run(jumps.has_abandoned)
     assert world.events(last=1) == ["jump.closed"]
     (closed,) = world.run(trail.list_entries, OPERATOR, trail.Filter(event="jump.closed"))
     assert (closed.detail["sent"], closed.detail["received"]) == (10, 20)

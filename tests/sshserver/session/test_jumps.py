@@ -11,7 +11,7 @@ from typing import Any
 import asyncssh
 import pytest
 from support.jump_gate import WITHIN, Gate, gate_of
-from support.ssh_server import HOST, connect, until
+from support.ssh_server import HOST, GreetingApp, connect, until
 from support.ssh_users import OPERATOR, People
 
 from data.operations.results import Done
@@ -20,10 +20,13 @@ from data.operations.targets.registry import remove_target
 from data.operations.users import lifecycle, practices, role_grants
 from data.rules.code_answers import Answer, Form
 from data.rules.domain_types import Application, Role
+from data.rules.protocol_misuse import Misuse
 from data.rules.source_addresses import Origin
 from data.storage import models
+from sshserver import hostkey
 from sshserver.background.jump_reaper import note_carried
 from sshserver.limits.limit_values import Limits
+from sshserver.server import serve
 
 MB = 1_000_000
 
@@ -68,7 +71,59 @@ async def test_others_are_refused_in_words(gate):
         assert "is not among your targets: db1" in refused.value.reason
     assert gate.host.connected == 0
     assert gate.metric('twofold_jumps_refused_total{reason="denied"}') == 7
+    assert gate.server.misuses == {}, "a wrong name is no misuse of the protocol"
+    with pytest.raises(asyncssh.ChannelListenError):
+        await connection.forward_remote_port("", 0, HOST, port)
+    assert gate.server.misuses == {Misuse.FORWARDING: 1}
     connection.close()
+
+
+async def test_an_ipv6_target_and_dead_peers(gate):
+    """The system probes a target that says nothing, and gives it up when it does not answer."""
+    try:
+        behind = await asyncio.start_server(gate.host.take, "::1", 0)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    port = behind.sockets[0].getsockname()[1]
+    await gate.add("six", "::1", port)
+    connection = await gate.connect()
+    for asked in ("six", "::1", "0:0::1"):
+        reader, writer = await connection.open_connection(asked, port)
+        writer.write(b"x")
+        assert await reader.read(1) == b"x"
+    for jump in _jumps(gate):
+        dialled = jump.target._transport.get_extra_info("socket")
+        assert dialled.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert dialled.family == socket.AF_INET6
+    connection.abort()
+    behind.close()
+
+
+async def test_jumps_leave_files_for_those_who_sign_in(gate):
+    """No jump is opened once three quarters of the open files are taken."""
+    gate.server._context._most_connections = 8
+    connection = await gate.connect()
+    for _ in range(6):
+        await connection.open_connection("db1", gate.host.port)
+    with pytest.raises(asyncssh.ChannelOpenError, match="You have too many open jumps"):
+        await connection.open_connection("db1", gate.host.port)
+    (await gate.connect()).close()
+    connection.abort()
+
+
+async def test_another_server_closes_its_jumps_too(gate):
+    """What one node's operator takes away ends on every node."""
+    other = await serve(gate.people.store, hostkey.load(hostkey.generate()), GreetingApp, reap_seconds=0.2)
+    here = await gate.connect()
+    gate.people.clock.forward(60)
+    there, _ = await connect(other.port, "alice", [gate.people.code()], keys=[gate.people.keys["alice"]])
+    readers = [(await each.open_connection("db1", gate.host.port))[0] for each in (here, there)]
+    assert isinstance(await gate.people.store.run(remove_target, OPERATOR, "db1"), Done)
+    for reader in readers:
+        assert await asyncio.wait_for(reader.read(), WITHIN) == b""
+    here.abort()
+    there.abort()
+    await other.drain()
 
 
 async def test_only_both_factors_jump(gate):
