@@ -107,6 +107,11 @@ async def test_what_openssh_shows_and_carries(inside, require_program, tmp_path)
     status, out, err = await run(ssh, "-F", config, "-J", "gate", "db9", "true")
     assert status != 0
     assert f"db9:{port} is not among your targets: db1:{port}." in err
+    _, _, err = await run(ssh, "-o", "LogLevel=ERROR", "-F", config, "-W", "db9:22", "gate")
+    assert "db9:22" not in err, "the manual says that ssh hides it"
+    await gate.people.store.run(lambda _tx: models.Account.update(mode="off").execute())
+    _, _, err = await run(ssh, "-F", config, "-W", f"db1:{port}", "gate")
+    assert "Two-factor authentication is not available." in err
     assert len(await gate.audited("jump.opened")) == 4
 
 
