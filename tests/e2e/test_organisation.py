@@ -117,7 +117,9 @@ async def switch_methods_on(anna: Terminal) -> None:
         anna.type(f"t{switch}")
         await anna.expect_on_screen(f"{words.capitalize()}: on.")
         anna.type("y")
-        await anna.expect_on_screen(f"{words}.")
+        # Not said by the question, which may not have closed yet.
+        await anna.expect_on_screen("The methods are now")
+        await anna.expect_on_screen(f", {words}.")
 
 
 async def come_in_without_a_code(organisation: Organisation, member: Member) -> None:
