@@ -112,9 +112,12 @@ async def import_people(organisation: Organisation, anna: Terminal, bob_key: str
 
 
 async def switch_methods_on(anna: Terminal) -> None:
-    """Switch text messages and e-mail on; upwards from the first switch, e-mail is the third."""
-    for switch, words in ((" ", "text message"), (f"{UP * 3} ", "e-mail")):
-        anna.type(f"t{switch}")
+    """Switch text messages and e-mail on; the focus stays on the first, and the second is after it.
+
+    Which switch `t` leads to changes in between: the app can then be switched off.
+    """
+    for switch, words in (("t ", "text message"), (f"{DOWN} ", "e-mail")):
+        anna.type(switch)
         await anna.expect_on_screen(f"{words.capitalize()}: on.")
         anna.type("y")
         # Not said by the question, which may not have closed yet.
