@@ -35,7 +35,7 @@ async def create_in_the_app(clinic: Clinic, admin: TerminalProgram, name: str) -
     # Enter goes on to the next field; the telephone number and the key are optional.
     admin.type(f"{name}\r{name}@clinic.example\r{name.title()} Example\r\r\r")
     await admin.expect_on_screen("I have saved it")
-    password = ONE_TIME.search(admin.text).group()
+    password = (await admin.expect_matches(ONE_TIME))[0]
     clinic.secrets.append(password)
     admin.type("\t")
     await asyncio.sleep(0.2)
@@ -102,7 +102,7 @@ async def scan_on_a_small_terminal(clinic: Clinic, one_time: str) -> None:
     await terminal.expect_on_screen("required by Clinic.")
     terminal.type("\r")
     await terminal.expect_on_screen("Press q for the QR code")
-    secret = manual_key(terminal)
+    secret = await manual_key(terminal)
     for columns, rows in ((60, 30), (45, 22)):
         terminal.resize(columns, rows)
         terminal.type("q")
@@ -166,9 +166,7 @@ async def test_from_an_empty_directory_to_a_new_phone(clinic):
     await admin.expect_on_screen("How it works")
     admin.type("2")
     await admin.expect_on_screen("by name")
-    async with asyncio.timeout(20):
-        while admin.text.count("Enabled") < 2:
-            await asyncio.sleep(0.05)
+    await admin.expect_matches(re.compile("Enabled"), 2)
 
     await set_mode_in_the_app(admin)
     await sign_out(admin)

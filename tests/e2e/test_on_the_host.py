@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.authenticator_app import Phone
 from support.forked import run_twofold
+from support.installed_program import manual_key
 from support.pseudo_terminal import TerminalProgram
 from support.terminal_answers import ANSWERS
 
@@ -155,8 +156,7 @@ async def test_local_app_signs_in(home, require_program):
     await terminal.expect_on_screen("You need an authenticator app")
     terminal.type("\r")
     await terminal.expect_on_screen("Enable 2FA")
-    manual = "".join(re.findall(r"\b[A-Z2-7]{4}\b", terminal.text))
-    phone.scan(f"otpauth://totp/x?secret={manual}")
+    phone.type_in(await manual_key(terminal))
     terminal.type(await phone.new_code() + "\r")
     await terminal.expect_on_screen("recovery codes")
     await terminal.kill()

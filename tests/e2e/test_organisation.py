@@ -15,6 +15,7 @@ from support.authenticator_app import Phone
 from support.forked import run_twofold
 from support.in_process_server import serving_ahead
 from support.installed_program import (
+    CODE_TO_SEND,
     Clinic,
     code_then,
     enrol,
@@ -148,7 +149,7 @@ async def set_up(organisation: Organisation, member: Member, terminal: Terminal)
         await terminal.expect_on_screen("Step 1 of 4")
         terminal.type("\r")
         await terminal.expect_on_screen("Enable 2FA")
-        member.phone.type_in(manual_key(terminal))
+        member.phone.type_in(await manual_key(terminal))
     elif member.name in BY_EMAIL:
         terminal.type(f"{DOWN}{DOWN}\r")
         await until_sent(terminal, "e-mail")
@@ -184,7 +185,7 @@ async def send_a_message(organisation: Organisation, member: Member, terminal: T
     """Send the code that the screen shows from one's own phone: by the gateway's hook, or by the command."""
     terminal.type(f"{DOWN}\r")
     await terminal.expect_on_screen("Waiting for your message")
-    shown = re.search(r"Code +([0-9 ]+[0-9])", terminal.text).group(1)
+    shown = (await terminal.expect_matches(CODE_TO_SEND))[-1]
     if member.name == BY_SENDING[0]:
         organisation.gateway.receive(member.number, shown)
     else:

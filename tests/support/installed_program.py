@@ -13,6 +13,8 @@ from support.pseudo_terminal import PATIENCE, Terminal, TerminalProgram
 from support.terminal_picture import read_qr
 
 PROGRAM = Path(sys.executable).with_name("twofold")
+CODE_TO_SEND = re.compile(r"\bCode +([0-9]{4}(?: [0-9]{4}){2})\b")
+KEY_GROUP = re.compile(r"\b[A-Z2-7]{4}\b")
 RECOVERY = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{4}(?:-[0-9A-HJKMNP-TV-Z]{4}){3}\b")
 
 
@@ -131,9 +133,7 @@ async def enrol(clinic: Clinic, terminal: TerminalProgram, phone: Phone, label: 
 async def save_recovery_codes(clinic: Clinic, terminal: Terminal) -> list[str]:
     """Note the recovery codes, say that they are saved and go on."""
     await terminal.expect_on_screen("Save your recovery codes")
-    async with asyncio.timeout(PATIENCE):
-        while len(codes := RECOVERY.findall(terminal.text)) < 5:
-            await asyncio.sleep(0.05)
+    codes = await terminal.expect_matches(RECOVERY, 5)
     clinic.secrets += codes
     terminal.type("y")
     await terminal.expect_on_screen("[x] I have saved")
@@ -155,7 +155,7 @@ async def scan_and_confirm(clinic: Clinic, terminal: TerminalProgram, phone: Pho
     terminal.type("\r")
     await terminal.expect_on_screen("Enable 2FA")
     assert phone.scan(await qr_code(terminal)) == label
-    assert manual_key(terminal) == phone.secret
+    assert await manual_key(terminal) == phone.secret
     clinic.secrets.append(phone.secret)
     terminal.type(phone.wrong_code() + "\r")
     await terminal.expect_on_screen("Wrong code. Wait for the next one")
@@ -170,9 +170,9 @@ async def qr_code(terminal: TerminalProgram) -> str:
     return uri
 
 
-def manual_key(terminal: Terminal) -> str:
+async def manual_key(terminal: Terminal) -> str:
     """Read the key that stands on the wizard's screen, for typing by hand."""
-    return "".join(re.findall(r"\b[A-Z2-7]{4}\b", terminal.text))
+    return "".join(await terminal.expect_matches(KEY_GROUP, 8))
 
 
 async def sign_out(terminal: Terminal) -> None:

@@ -54,6 +54,13 @@ class Terminal:
             await self._wait(deadline, f"{' or '.join(map(repr, texts))} is not on the screen:\n{self.text}")
         return found[0]
 
+    async def expect_matches(self, pattern: re.Pattern[str], count: int = 1) -> list[str]:
+        """Wait until `count` matches stand on the screen, which is drawn in parts; return them."""
+        deadline = time.monotonic() + PATIENCE
+        while len(found := pattern.findall(self.text)) < count:
+            await self._wait(deadline, f"{count} of {pattern.pattern!r} are not on the screen:\n{self.text}")
+        return found
+
     @property
     def text(self) -> str:
         """What is to be read."""

@@ -91,6 +91,18 @@ async def test_switch_pressed_while_a_change_ends(world, monkeypatch):
         await person.sees("Change the methods?", "Text message: on.")
 
 
+async def test_a_switch_pressed_as_the_policy_is_read(world):
+    """Reading sets the boxes; what was pressed is not lost."""
+    async with opened(world, "admin", size=(80, 40)) as person:
+        await person.sees("2 Users")
+        await person.presses("3", "t")
+        await person.sees("[ ] Text message")
+        screen = person.app.screen
+        screen.query_one("#methods TickBox:focus").toggle()
+        screen.watch_view(screen.view)
+        await person.sees("Change the methods?", "Text message: on.")
+
+
 @pytest.mark.feature("two-editors")
 async def test_a_switch_changes_no_other_method(world, monkeypatch):
     """Not even one that was changed since the screen last read the methods."""

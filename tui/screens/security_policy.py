@@ -1,8 +1,8 @@
 """The account's two-factor policy."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from rich.text import Text
 from textual.binding import BindingType
@@ -37,8 +37,6 @@ from tui.widgets.hanging_lines import HangingLines
 from tui.widgets.section_title import SectionTitle
 from tui.widgets.status_line import Tone
 from tui.widgets.status_marks import marked
-
-S = TypeVar("S", Method, PolicyNotice)
 
 _DESTINATIONS = {
     Method.EMAIL: ("E-mail address", EMAIL_LIMIT),
@@ -84,8 +82,14 @@ class SecurityScreen(MainScreen):
     chosen: var[Mode | None] = var(None, init=False, bindings=True)
     """The chosen mode, or None for the current one, which may not have been read yet."""
     _preview: ModePreview | None = None
+    _turned: dict[str, bool]
+    """The switches that were turned and are yet to be acted on, by method or notice."""
     _steps_ahead = 0
     """The arrow keys pressed before the mode was read: down minus up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._turned = {}
 
     def body(self) -> Iterator[Widget]:
         """Yield the widgets; their content is read after the first frame."""
@@ -195,23 +199,19 @@ class SecurityScreen(MainScreen):
         return self._preview is not None and self._preview.after is mode
 
     def on_checkbox_changed(self, event: Checkbox.Changed) -> None:
-        """Switch notices, and methods after confirmation."""
+        """Switch a notice, or a method after confirmation.
+
+        The box itself may show something else by now: reading the policy sets it.
+        """
         event.stop()
         if self.view is not None:
-            policy = self.view.policy
-            methods = _turned(policy.methods, map(Method, self._ticked("#methods")))
-            notices = _turned(policy.notices, map(PolicyNotice, self._ticked("#notices")))
-            switch = partial(self._switch_when_idle, methods, notices)
-            in_background(self, switch, "switching", latest_only=True)
+            self._turned[event.checkbox.name or ""] = event.value
+            in_background(self, self._switch_when_idle, "switching", latest_only=True)
 
-    def _ticked(self, switches: str) -> list[str]:
-        boxes = self.query_one(switches).query(Checkbox)
-        return [box.name for box in boxes if box.value and box.name]
-
-    async def _switch_when_idle(self, methods: dict[Method, bool], notices: dict[PolicyNotice, bool]) -> None:
+    async def _switch_when_idle(self) -> None:
         """Switch when no action is running, so that a ticked box always leads to a question."""
         await self.until_idle()
-        self._switch(methods, notices)
+        self._switch()
 
     def action_methods(self) -> None:
         """Go to the switches of the methods and the notices."""
@@ -219,16 +219,18 @@ class SecurityScreen(MainScreen):
             box.focus()
 
     @working
-    async def _switch(self, methods: dict[Method, bool], notices: dict[PolicyNotice, bool]) -> None:
-        """Turn these on or off, whatever else was changed since the screen read the policy."""
+    async def _switch(self) -> None:
+        """Turn what was ticked on or off, whatever else was changed since the screen read the policy."""
+        turned, self._turned = self._turned, {}
         present = await self.app.read(policy_settings.show_policy)
         if present is None:
             return
-        for notice, on in notices.items():
-            if (notice in present.policy.notices) is not on:
-                await self.app.act(policy_settings.set_notice, notice, on=on)
+        for notice in PolicyNotice:
+            is_on = notice in present.policy.notices
+            if turned.get(notice, is_on) is not is_on:
+                await self.app.act(policy_settings.set_notice, notice, on=not is_on)
         wanted = frozenset(
-            method for method in Method if methods.get(method, method in present.policy.methods)
+            method for method in Method if turned.get(method, method in present.policy.methods)
         )
         preview = await self.app.read(policy_settings.preview_methods, wanted)
         if preview is None or preview.before == wanted:
@@ -441,9 +443,3 @@ class SecurityScreen(MainScreen):
                 policy_settings.set_mode, Mode.PERMANENT, seen=preview.before, confirmation=typed[0]
             ),
         )
-
-
-def _turned(shown: frozenset[S], ticked: Iterable[S]) -> dict[S, bool]:
-    """Return what differs from what was shown, each with whether it is ticked now."""
-    now = frozenset(ticked)
-    return {each: each in now for each in shown ^ now}
