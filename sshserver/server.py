@@ -25,7 +25,7 @@ from sshserver.background import clock_watch
 from sshserver.background.check_up import CHECK_UP_SECONDS, check_up
 from sshserver.background.jump_reaper import NOTE_SECONDS, close_left_behind, end_ended_jumps, note_carried
 from sshserver.background.session_reaper import EVERY_SECONDS, end_ended_sessions
-from sshserver.compat import asyncssh_gcm, asyncssh_kex, asyncssh_shim
+from sshserver.compat import asyncssh_gcm, asyncssh_kex, asyncssh_logging, asyncssh_saslprep, asyncssh_shim
 from sshserver.limits.limit_values import Limits
 from sshserver.limits.shared_counters import SharedCounters
 from sshserver.listener import TURN, bind
@@ -326,6 +326,8 @@ async def listen(
     asyncssh_shim.check()
     asyncssh_kex.install()
     asyncssh_gcm.install()
+    asyncssh_logging.install()
+    asyncssh_saslprep.install()
     context: ServerContext[Connection] = ServerContext(
         backend, make_app, limits, run_command, shared_counters, telemetry or Telemetry(silent=True), store
     )

@@ -16,9 +16,9 @@ import asyncssh
 from asyncssh.auth import _ServerKbdIntAuth
 from asyncssh.packet import PacketDecodeError, SSHPacket, String, UInt32
 from asyncssh.public_key import KeyImportError, SSHKey, decode_ssh_public_key
-from asyncssh.saslprep import SASLPrepError, saslprep
 
 from sshserver.algorithms import has_gcm, narrow_ciphers, processor_has_aes
+from sshserver.compat.asyncssh_saslprep import SASLPrepError, prepare
 from sshserver.compat.hooks import AuthOutcome, ChannelHooks, TransportHooks, UserAuthHooks
 from sshserver.limits.limit_values import Limits
 
@@ -186,9 +186,13 @@ def _judge_success(connection: asyncssh.SSHServerConnection, hooks: UserAuthHook
 
 def _judge_keys(connection: asyncssh.SSHServerConnection, hooks: UserAuthHooks) -> None:
     private = cast("Any", connection)
+    offered: tuple[bytes, SSHKey | None] = b"", None
 
     async def validate_public_key(_username: str, key_data: bytes, msg: bytes, signature: bytes) -> bool:
-        key = _decode(key_data)
+        nonlocal offered
+        if offered[0] != key_data:  # Most clients ask whether a key is acceptable, then sign with it.
+            offered = key_data, _decode(key_data)
+        key = offered[1]
         if not msg or key is None:
             return await hooks.key_offered(key, None)
         return await hooks.key_offered(key, lambda: _verify(private, key, msg, signature))
@@ -280,7 +284,7 @@ def _with_name(packet: SSHPacket) -> SSHPacket:
     try:
         name = request.get_string()
         if len(name) <= _LONGEST_NAME:  # The time of saslprep grows with the square of the length.
-            saslprep(name.decode("utf-8"))
+            prepare(name.decode("utf-8"))
     except PacketDecodeError:
         return packet
     except (UnicodeDecodeError, SASLPrepError):
@@ -381,7 +385,10 @@ def _leave_out_ignored(connection: asyncssh.SSHServerConnection) -> None:
 
 
 def _hook(target: object, name: str, function: Callable[..., Any]) -> None:
-    """Shadow a method on an instance, and record when it is called from outside."""
+    """Shadow a method on an instance, and record its first call from outside."""
+    if name in called:
+        setattr(target, name, function)
+        return
 
     def noted(*args: Any, **kwargs: Any) -> Any:
         called.add(name)
