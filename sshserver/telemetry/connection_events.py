@@ -43,9 +43,13 @@ _WINDOW_SECONDS: Final = 10.0
 
 
 def tell(logger: logging.Logger, level: int, event: str, **fields: Field) -> None:
-    """Log an event with its fields, except those that are None."""
+    """Log an event with its fields, except those that are None.
+
+    The line of the source is not looked up: the event says where it happened.
+    """
     if logger.isEnabledFor(level):
-        logger.log(level, event, extra={"fields": {k: v for k, v in fields.items() if v is not None}})
+        extra = {"fields": {k: v for k, v in fields.items() if v is not None}}
+        logger.handle(logger.makeRecord(logger.name, level, "", 0, event, (), None, extra=extra))
 
 
 class LogRateLimiter:

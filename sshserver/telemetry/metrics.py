@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 from prometheus_client import (
@@ -26,10 +27,10 @@ class Metrics:
         """Start at zero."""
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
-        self._outcomes = Counter(
+        outcomes = Counter(
             "twofold_signin_outcomes", "Judged factors and codes by outcome.", ["outcome"], registry=registry
         )
-        self._judging = Histogram(
+        judging = Histogram(
             "twofold_signin_seconds",
             "Time to judge a factor or send a code, including waits.",
             ["step"],
@@ -43,20 +44,23 @@ class Metrics:
             registry=registry,
             buckets=_WAITING,
         )
-        self._waits = Histogram(
+        waits = Histogram(
             "twofold_store_wait_seconds",
             "Time that operations waited for their turn.",
             ["kind"],
             registry=registry,
             buckets=_WAITING,
         )
-        self._work = Histogram(
+        work = Histogram(
             "twofold_store_work_seconds",
             "Time that operations took, including waits for the database.",
             ["kind"],
             registry=registry,
             buckets=_WAITING,
         )
+        # Looking a label up costs more than counting.
+        self._outcomes, self._judging = cache(outcomes.labels), cache(judging.labels)
+        self._waits, self._work = cache(waits.labels), cache(work.labels)
         self._connections = Gauge(
             "twofold_connections", "Open connections, signed in or not.", registry=registry
         )
@@ -80,12 +84,12 @@ class Metrics:
 
     def judged(self, step: str, outcome: str, seconds: float) -> None:
         """Count a judgement."""
-        self._outcomes.labels(outcome).inc()
-        self._judging.labels(step).observe(seconds)
+        self._outcomes(outcome).inc()
+        self._judging(step).observe(seconds)
 
     def outcome(self, outcome: str) -> None:
         """Count an outcome that took no measurable time."""
-        self._outcomes.labels(outcome).inc()
+        self._outcomes(outcome).inc()
 
     def refused(self, reason: str) -> None:
         """Count a refusal."""
@@ -93,8 +97,8 @@ class Metrics:
 
     def stored(self, kind: str, waited: float, worked: float) -> None:
         """Count an operation of the store; called on its threads."""
-        self._waits.labels(kind).observe(waited)
-        self._work.labels(kind).observe(worked)
+        self._waits(kind).observe(waited)
+        self._work(kind).observe(worked)
 
     def jump_opened(self) -> None:
         """Count a jump."""

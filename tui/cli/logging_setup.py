@@ -81,6 +81,7 @@ def _word(value: object) -> str:
 def configure(level: str = "warning", form: str = "plain", *, worker: int | None = None) -> None:
     """Log to standard error from now on: this program from `level` up, libraries from warnings up."""
     logging.raiseExceptions = False
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # No line has them.
     always = {} if worker is None else {"worker": worker}
     handler = _StandardError()
     handler.setFormatter(JsonLines(always) if form == "json" else PlainLines(always))
