@@ -10,7 +10,7 @@ from data.operations.signin.admission import Attempt
 from data.operations.signin.first_factor import Candidate, FirstFactorResult, PasswordResult
 from data.operations.signin.second_factor import CodeResult, SendResult
 from data.operations.signin.uncounted_attempts import record_misuse
-from data.rules.domain_types import Application, FirstFactor, Method
+from data.rules.domain_types import Application, Method
 from data.rules.protocol_misuse import Misuse
 from data.rules.source_addresses import Origin, normalise
 from data.store import Store
@@ -33,7 +33,7 @@ class AuthBackend(Protocol):
         ...
 
     async def prove_key(self, candidate: Candidate, fingerprint: str) -> FirstFactorResult:
-        """Judge a key whose signature was verified."""
+        """Judge a key whose signature was verified, unless the candidate says that a code is asked."""
         ...
 
     async def submit_code(self, attempt: Attempt, answer: str) -> CodeResult:
@@ -78,9 +78,7 @@ class StoreBackend:
         return await first_factor.prove_password(self._store, candidate, password, gone)
 
     async def prove_key(self, candidate: Candidate, fingerprint: str) -> FirstFactorResult:
-        """Judge a key whose signature was verified, in one transaction or in none."""
-        if asked := first_factor.code_needed(candidate, FirstFactor.KEY, fingerprint):
-            return asked
+        """Judge a key whose signature was verified, in one transaction."""
         return await self._store.run_with_others(first_factor.prove_key, candidate, fingerprint)
 
     async def submit_code(self, attempt: Attempt, answer: str) -> CodeResult:

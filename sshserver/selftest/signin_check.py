@@ -20,7 +20,7 @@ from data.operations.signin.first_factor import Candidate, CodeNeeded, FirstFact
 from data.operations.signin.second_factor import CodeResult, SendResult
 from data.operations.signin.sent_codes import NotSent
 from data.rules.domain_types import Application, FirstFactor, Method
-from data.rules.policy import SignedIn
+from data.rules.policy import NeedCode, SignedIn
 from data.rules.protocol_misuse import Misuse
 from data.rules.source_addresses import Origin
 from sshserver.auth_backend import AuthBackend
@@ -71,7 +71,8 @@ class _StubBackend:
     async def find(self, username: str, address: str) -> Candidate:
         del address
         fingerprints = frozenset({self._fingerprint})
-        return Candidate(username, self._origin, 0, 1, 1, fingerprints, "")
+        asked = NeedCode((Method.APP,))
+        return Candidate(username, self._origin, 0, 1, 1, fingerprints, "", code_asked=asked)
 
     async def prove_password(
         self, candidate: Candidate, password: str, gone: asyncio.Event

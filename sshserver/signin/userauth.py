@@ -9,8 +9,9 @@ from asyncssh.public_key import SSHKey
 
 from data.operations.signin.admission import Admitted, Attempt
 from data.operations.signin.dialogue import CheckCode, SendCode
-from data.operations.signin.first_factor import Candidate, PasswordResult
+from data.operations.signin.first_factor import Candidate, PasswordResult, code_needed
 from data.operations.signin.second_factor import CodeResult, SendResult
+from data.rules.domain_types import FirstFactor
 from data.rules.protocol_misuse import Misuse
 from data.store import MARK_SECONDS, OutcomeUnknownError, StoreUnavailableError
 from sshserver.algorithms import taken_fingerprint
@@ -143,6 +144,8 @@ class UserAuth:
         if self._busy or not verify():
             conversation.count_wrong_answer()
             return False
+        if asked := code_needed(candidate, FirstFactor.KEY, fingerprint):
+            return self._take("key", asked, conversation.take_key, time.monotonic())
         proving = self._context.backend.prove_key(candidate, fingerprint)
         return await self._have_judged("key", proving, conversation.take_key) is True
 
@@ -216,18 +219,23 @@ class UserAuth:
             return Reply.FAILURE
         finally:
             self._busy = False
-        conversation = self._conversation
-        stale = self._transport.ssh is None or exchange != conversation.exchange
-        self._transport.telemetry.judged(step, result, time.monotonic() - began, stale=stale)
-        if stale:
+        if self._transport.ssh is None or exchange != self._conversation.exchange:
             # The client hung up or started again meanwhile, so the result must open nothing.
-            conversation.take_stale(result)
+            self._transport.telemetry.judged(step, result, time.monotonic() - began, stale=True)
+            self._conversation.take_stale(result)
             if isinstance(result, Admitted):
                 await self._context.end_session(result.session.id)
             return Reply.FAILURE
+        return self._take(step, result, take, began)
+
+    def _take(
+        self, step: str, result: _Result, take: Callable[[_Result], _Outcome], began: float
+    ) -> _Outcome:
+        """Take a result of the data layer on the client's present request."""
+        self._transport.telemetry.judged(step, result, time.monotonic() - began, stale=False)
         outcome = take(result)
-        if conversation.first_factor_passed:
-            self._waiting.pass_first_factor(conversation.user_id)
+        if self._conversation.first_factor_passed:
+            self._waiting.pass_first_factor(self._conversation.user_id)
         return outcome
 
     def _ask(self, reply: Ask | Reply) -> Ask | Reply:
