@@ -89,7 +89,8 @@ def clear_too(user: UserDetail, saved: str) -> Question:
     """Offer to clear a user's two-factor data after their address or number was changed."""
     return Question(
         f"Also clear the 2FA data of {user.name}?",
-        f"{saved} {OTHER_HANDS}, clear their 2FA data: {user.name} must set everything up again.",
+        f"{saved} {OTHER_HANDS}, clear their 2FA data: {user.name} must set everything up again."
+        f"{are_withdrawn(len(user.certificates))}",
         "Clear",
     )
 
@@ -203,8 +204,16 @@ def invite(user: UserDetail) -> Question:
     return Question(f"Invite {user.name} by e-mail?", f"{user.email} receives {_INVITED}", "Invite")
 
 
-def act_on_many(names: Sequence[str], act: Bulk, detail: str = "") -> Question:
-    """Describe an action on many users; `detail` is the practice of a move."""
+def move(name: str, practice: str, certificates: int) -> Question:
+    """Describe a move to another practice that withdraws this many certificates."""
+    return Question(f"Move {name} to {practice}?", are_withdrawn(certificates).strip(), "Move")
+
+
+def act_on_many(names: Sequence[str], act: Bulk, detail: str = "", certificates: int = 0) -> Question:
+    """Describe an action on many users that withdraws this many certificates.
+
+    `detail` is the practice of a move.
+    """
     people = counted(len(names), "user")
     match act:
         case Bulk.REQUIRE:
@@ -247,7 +256,8 @@ def act_on_many(names: Sequence[str], act: Bulk, detail: str = "") -> Question:
         case Bulk.REMIND:
             title, yes = f"Remind {people} by e-mail?", "Remind"
             then = "Anyone who must still set up 2FA receives a reminder, at most once a day."
-    return Question(title, f"{listed(names)}.\n{then}", f"{yes} {len(names)}")
+    body = f"{listed(names)}.\n{then}{are_withdrawn(certificates)}"
+    return Question(title, body, f"{yes} {len(names)}")
 
 
 def import_people(rows: Sequence[PersonRow]) -> Question:
@@ -301,9 +311,10 @@ def remove_practice(name: str) -> Question:
     )
 
 
-def remove_key(fingerprint: str, whose: str) -> Question:
-    """Describe removing an SSH key."""
-    return Question("Remove this SSH key?", f"{fingerprint}\nIt will no longer sign {whose} in.", "Remove")
+def remove_key(fingerprint: str, whose: str, certificates: int) -> Question:
+    """Describe removing an SSH key, and with it this many certificates."""
+    then = f"It will no longer sign {whose} in.{are_withdrawn(certificates)}"
+    return Question("Remove this SSH key?", f"{fingerprint}\n{then}", "Remove")
 
 
 def turn_off(certificates: int) -> Question:

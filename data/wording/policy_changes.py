@@ -8,6 +8,7 @@ from data.operations.policy.permanent_mode import Checklist
 from data.operations.policy.policy_settings import MethodsPreview, ModePreview, PolicyView
 from data.rules.deadline import Demand
 from data.rules.domain_types import Method, Mode
+from data.wording.certificates import are_withdrawn
 from data.wording.words import Question, counted, day, mode_words
 
 
@@ -168,4 +169,6 @@ def left_without(preview: MethodsPreview) -> list[str]:
         lines.append("Everyone who has set up 2FA keeps a method that is on.")
     if preview.you_are_left:
         lines.append("You are one of them. Set up another method first.")
+    if preview.certificates:
+        lines.append(are_withdrawn(preview.certificates).strip())
     return lines

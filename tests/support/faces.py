@@ -409,6 +409,8 @@ PARTS = {
     "practice_names": "show_practices",
     "set_one_time_password": "give_one_time_password",
     "preview_mode": "set_mode",
+    "preview_act": "carry_out",
+    "preview_key_removal": "remove_key",
     "preview_principal": "add_principal",
     "preview_practice_principal": "add_practice_principal",
     "preview_methods": "set_methods",

@@ -2,9 +2,12 @@
 
 import pytest
 from support.app_driver import opened
+from support.certificates import give_certificate, live_serials
 from support.database import OPERATOR, World
 
 from data.operations.certificates import authorities
+from data.operations.users import credentials, practices, principals
+from data.rules import public_keys
 from data.rules.domain_types import Role
 from data.storage import models
 
@@ -89,3 +92,35 @@ async def test_policy_and_detail(world):
         await person.sees("sara")
         await person.presses("end", "enter")
         await person.sees("Full name", "Certificates", "for sara, key SHA256:")
+
+
+@pytest.mark.feature("certificate-withdrawal")
+async def test_what_is_withdrawn_is_said_first(world):
+    """A dialog says how many are withdrawn, and how long those still work; without any, nothing."""
+    turn_on(world)
+    key = public_keys.parse(KEY)
+    world.run(practices.add_practice, OPERATOR, "North")
+    world.run(principals.add_practice_principal, OPERATOR, "Main", "web")
+    admin, anna = world.session("admin"), world.enrol("anna")
+    for name in ("anna", "boris"):
+        world.run(credentials.add_key, OPERATOR, KEY, name=name)
+    given = {give_certificate(world, anna, key.fingerprint), give_certificate(world, anna)}
+    mine = give_certificate(world, admin)
+    async with opened(world, "admin", size=(100, 40)) as person:
+        await person.sees("4 users")
+        await person.presses("down", "x", "enter")
+        await person.sees(
+            "It will no longer sign anna in. 1 certificate is withdrawn.",
+            "until it has fetched the list again: about a minute later",
+        )
+        await person.presses("n", "m", "enter")
+        await person.sees("Move anna to North?", "2 certificates are withdrawn. A host accepts")
+        await person.presses("n", "space", "space", "a")
+        await person.sees("Deactivate 2 users?", "their open sessions end.", "2 certificates are withdrawn.")
+        await person.presses("n", "escape")
+        assert live_serials(world) == {*given, mine}
+        await person.presses("up", "x", "enter")
+        await person.sees("Remove this SSH key?", "It will no longer sign")
+        assert "certificate" not in person.screen
+        await person.presses("n", "1", "p")
+        await person.sees("Change your password", "1 certificate is withdrawn. A host accepts")

@@ -75,6 +75,12 @@ def confirm(question: Question) -> None:
         raise click.Abort
 
 
+def announce(consequence: str) -> None:
+    """Say beforehand what a command that asks for no confirmation also does; not with `--yes`."""
+    if consequence and not click.get_current_context().meta[_YES]:
+        tell(consequence.strip(), err=True)
+
+
 def _option(cls: type[YesOption], words: str) -> Callable[[C], C]:
     return click.option("--yes", cls=cls, is_flag=True, expose_value=False, callback=_remember, help=words)
 

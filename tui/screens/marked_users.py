@@ -126,7 +126,10 @@ class MarkedUsersScreen(UserActionsScreen):
             if chosen is None:
                 return None
             practice = chosen
-        question = consequences.act_on_many(names, act, practice)
+        preview = await self.app.read(bulk_actions.preview_act, names, act, practice)
+        if preview is None:
+            return None
+        question = consequences.act_on_many(names, act, practice, preview.certificates)
         return practice if await self.app.push_screen_wait(ConfirmDialog(question)) else None
 
     async def _carry_out(self, names: Sequence[str], act: Bulk, detail: str) -> BulkResult | None:

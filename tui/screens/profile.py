@@ -150,9 +150,13 @@ class ProfileScreen(MainScreen):
     @working
     async def action_password(self) -> None:
         """Change the password."""
+        mine = await self._mine()
+        if mine is None:
+            return
         fields = [Field(label, MAX_LENGTH, hidden=True) for label in ("New password", "Repeat password")]
+        body = wording.are_withdrawn(len(mine.certificates)).strip()
         await self.app.fill_in(
-            lambda _, fault: FormDialog("Change your password", fields, yes="Change", fault=fault),
+            lambda _, fault: FormDialog("Change your password", fields, body=body, yes="Change", fault=fault),
             self._change_password,
         )
 

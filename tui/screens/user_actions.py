@@ -8,6 +8,7 @@ from textual.binding import BindingType
 
 from data.operations.results import Denied
 from data.operations.users import (
+    bulk_actions,
     credentials,
     factor_administration,
     invitations,
@@ -18,6 +19,7 @@ from data.operations.users import (
     temporary_codes,
     user_summaries,
 )
+from data.operations.users.bulk_actions import Bulk
 from data.operations.users.user_summaries import UserDetail
 from data.rules.permissions import UserAct
 from data.rules.user_fields import TEXT_LIMIT
@@ -247,8 +249,17 @@ class UserActionsScreen(MainScreen):
         if user is None:
             return
         chosen = await self.choose_practice(f"Move {user.name} to which practice?", user.practice)
-        if chosen is not None:
+        if chosen is not None and await self._move_is_confirmed(user, chosen):
             await self.app.act(practices.move_user, user.name, chosen, seen=user.practice)
+
+    async def _move_is_confirmed(self, user: UserDetail, practice: str) -> bool:
+        """Ask before a move that withdraws certificates; the choice of a practice is enough for others."""
+        preview = await self.app.read(bulk_actions.preview_act, [user.name], Bulk.MOVE, practice)
+        if preview is None or not preview.certificates:
+            return preview is not None
+        question = consequences.move(user.name, practice, preview.certificates)
+        confirmed = await self.app.push_screen_wait(ConfirmDialog(question))
+        return bool(confirmed)
 
     @working
     async def action_roles(self) -> None:

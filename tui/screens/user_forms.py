@@ -55,7 +55,10 @@ async def remove_key(app: ActingApp, keys: tuple[KeyRow, ...], name: str | None)
     chosen = await app.push_screen_wait(ChooseDialog("Remove which SSH key?", choices))
     if chosen is None:
         return
-    question = consequences.remove_key(chosen[0], name or "you")
+    preview = await app.read(credentials.preview_key_removal, chosen[0], name=name)
+    if preview is None:
+        return
+    question = consequences.remove_key(chosen[0], name or "you", preview.certificates)
     if await app.push_screen_wait(ConfirmDialog(question)):
         await app.act(credentials.remove_key, chosen[0], name=name)
 

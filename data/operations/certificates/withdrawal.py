@@ -4,6 +4,7 @@ Any operation that takes away what a certificate relies on withdraws it in its o
 """
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from peewee import fn
@@ -19,6 +20,13 @@ from data.store import Tx
 _AT_ONCE = 500
 """Rows that one statement names."""
 _SERIALS_RECORDED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawalPreview:
+    """How many certificates an act will withdraw that hosts accept now."""
+
+    certificates: int
 
 
 def withdraw(tx: Tx, user_id: int, because: str, which: Any = True) -> int:
@@ -63,11 +71,16 @@ def withdraw_unentitled(acting: Acting, users: Any, because: str, *, user: model
 
 
 def unentitled(
-    tx: Tx, users: Any, *, without: models.UserPrincipal | models.PracticePrincipal | None = None
+    tx: Tx,
+    users: Any,
+    *,
+    without: models.UserPrincipal | models.PracticePrincipal | None = None,
+    moved_to: models.Practice | None = None,
 ) -> list[int]:
     """Return the serials of live certificates with a principal that their users do not have.
 
-    `users` is a condition on users, and `without` a principal that counts as removed.
+    `users` is a condition on users, `without` a principal that counts as removed, and `moved_to` a practice
+    that they count as being in.
     """
     table = models.Certificate
     joined = table.select(table.serial, table.principals, models.User).join(models.User)
@@ -75,15 +88,17 @@ def unentitled(
     serials: list[int] = []
     for start in range(0, len(rows), _AT_ONCE):
         some = rows[start : start + _AT_ONCE]
+        if moved_to is not None:
+            for row in some:
+                row.user.practice = moved_to
         entitled = principals_of_all(tx, list({row.user_id: row.user for row in some}.values()), without)
         serials += [row.serial for row in some if not set(row.principals.split()) <= entitled[row.user_id]]
     return serials
 
 
-def count_live(tx: Tx, user_id: int) -> int:
-    """Count a user's certificates that hosts accept."""
-    table = models.Certificate
-    return int(table.select().where((table.user == user_id) & is_live(tx)).count())
+def count_live(tx: Tx, which: Any) -> int:
+    """Count the certificates that hosts accept and that meet a condition."""
+    return int(models.Certificate.select().where(is_live(tx), which).count())
 
 
 def count_live_of_sessions(tx: Tx, session_ids: Collection[int]) -> dict[int, int]:

@@ -3,11 +3,12 @@
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import Any
 
 from data.operations.actors import Acting, Actor
 from data.operations.audit import trail
 from data.operations.certificates.issuing import extensions_of
-from data.operations.certificates.withdrawal import withdraw_where
+from data.operations.certificates.withdrawal import count_live, withdraw_where
 from data.operations.derived_user_columns import refresh_standing
 from data.operations.guards import authorise, require_permission, why_not
 from data.operations.policy.deadlines import deadline_columns, put_deadline_off, why_not_deadline
@@ -106,6 +107,7 @@ class MethodsPreview:
     """The active users that a change of the methods leaves without a usable one.
 
     `refusal` says why the actor cannot make the change; `without_names` are the first of those users.
+    `certificates` counts the live ones that are withdrawn.
     """
 
     before: frozenset[Method]
@@ -113,6 +115,7 @@ class MethodsPreview:
     without: int
     without_names: tuple[str, ...]
     you_are_left: bool
+    certificates: int
     refusal: str | None
 
 
@@ -254,6 +257,7 @@ def preview_methods(acting: Acting, methods: frozenset[Method]) -> MethodsPrevie
         without=left.count(),
         without_names=tuple(row.name for row in left.order_by(table.name).limit(NAMED_PEOPLE)),
         you_are_left=mine is not None and left.where(table.id == mine.id).exists(),
+        certificates=count_live(acting.tx, models.Certificate.user.in_(_left_without(acting, methods))),
         refusal=_methods_refusal(acting, methods),
     )
 
@@ -281,8 +285,7 @@ def set_methods(acting: Acting, methods: frozenset[Method], *, seen: frozenset[M
     refresh_standing(ours, acting.tx.now)
     rejudge_sessions(acting.tx, ours)
     trail.record(acting, Event.METHODS_CHANGED, before=_listed(seen), after=_listed(methods))
-    left = table.select(table.id).where(ours & ~has_factor(methods))
-    because = "the users' methods were turned off"
+    because, left = "the users' methods were turned off", _left_without(acting, methods)
     withdrawn = withdraw_where(acting, because, models.Certificate.user.in_(left))
     return Done(f"The methods are now: {_listed(methods)}.{withdrawn}")
 
@@ -301,6 +304,12 @@ def set_notice(acting: Acting, notice: PolicyNotice, *, on: bool) -> Done | Deni
 
 def _listed(methods: frozenset[Method]) -> str:
     return ", ".join(method.label for method in Method if method in methods) or "none"
+
+
+def _left_without(acting: Acting, methods: frozenset[Method]) -> Any:
+    """Return, as SQL, the IDs of the account's users who have set up none of these methods."""
+    table = models.User
+    return table.select(table.id).where((table.account == acting.account_id) & ~has_factor(methods))
 
 
 def _methods_refusal(acting: Acting, methods: frozenset[Method]) -> str | None:

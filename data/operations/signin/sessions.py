@@ -147,7 +147,7 @@ def own_sessions(me: ActingUser) -> SessionPage:
         total = _open_ones(me).where(models.Session.user == me.user.id).count()
     shown = _rows(me.tx, rows, me.session.id)
     of_this = next((row.certificates for row in shown if row.mine), 0)
-    others = count_live(me.tx, me.user.id) - of_this
+    others = count_live(me.tx, models.Certificate.user == me.user.id) - of_this
     return SessionPage(shown, total, total > len(rows), certificates=others)
 
 

@@ -4,15 +4,16 @@ Each is judged by the rules for doing it to one. Because there may be very many,
 of them one transaction.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
 
-from data.operations.actors import Acting, Actor
+from data.operations.actors import Acting, Actor, roles_of
+from data.operations.certificates.withdrawal import WithdrawalPreview, count_live, is_live
 from data.operations.guards import authorise, why_not
 from data.operations.leases import Work, one_at_a_time
-from data.operations.results import Denied, Done, FreshProofNeeded, RefusedOrStale
+from data.operations.results import Denied, Done, FreshProofNeeded, Refused, RefusedOrStale
 from data.operations.users.credentials import set_one_time_password
 from data.operations.users.factor_administration import (
     clear_two_factor,
@@ -23,16 +24,20 @@ from data.operations.users.factor_administration import (
 from data.operations.users.invitation_conditions import unavailable
 from data.operations.users.invitations import invite, remind
 from data.operations.users.lifecycle import set_active
-from data.operations.users.practices import action_to_move, move_user
-from data.operations.users.target_user import ActContext
+from data.operations.users.practices import action_to_move, find_practice, lost_by_moving, move_user
+from data.operations.users.target_user import ActContext, Target
+from data.operations.users.user_acts import why_not_to
 from data.rules import passwords
-from data.rules.permissions import UserAct
+from data.rules.permissions import Action, UserAct
+from data.storage import models
 from data.store import Store, StoreUnavailableError, Tx
 
 Told = Callable[[int], None]
 """Called with how many more users were processed."""
 PART = 25
 """Users of one transaction: others who write wait for it."""
+_READ = 500
+"""Users that one statement names."""
 _HASHED = 10
 """Users of one transaction that needs a password hashed for each."""
 MOST_PASSWORDS = 200
@@ -185,7 +190,7 @@ def act_on_many(
     done: list[str] = []
     refused: list[tuple[str, str]] = []
     for name in dict.fromkeys(names):
-        if act in {Bulk.CLEAR, Bulk.DISABLE} and acting.user is not None and acting.user.name == name:
+        if _is_left_to_oneself(acting, name, act):
             refused.append((name, _NOT_ONESELF))
             continue
         match _ACTS[act](tx, actor, name, hashes[name] if act is Bulk.PASSWORD else detail):
@@ -196,6 +201,48 @@ def act_on_many(
             case over_or_stale:
                 return over_or_stale
     return BulkResult(tuple(done), tuple(refused))
+
+
+def preview_act(
+    tx: Tx, actor: Actor, names: Iterable[str], act: Bulk, detail: str = ""
+) -> WithdrawalPreview | Refused:
+    """Return how many certificates an act on these users withdraws; those of users it is refused for stay."""
+    acting = authorise(tx, actor, Action.SEE_PEOPLE)
+    if not isinstance(acting, Acting):
+        return acting
+    refusal = why_not(acting, act.on_each.permission)
+    if act is Bulk.MOVE:
+        refusal = refusal or why_not(acting, action_to_move(acting, detail))
+    if refusal:
+        return refusal
+    lost = _LOST.get(act)
+    found = _with_certificates(acting, list(dict.fromkeys(names)), act) if lost else ()
+    return WithdrawalPreview(sum(lost(each, detail) for each in found) if lost else 0)
+
+
+def _with_certificates(acting: Acting, names: Sequence[str], act: Bulk) -> Iterator[Target]:
+    """Yield those of these users who have live certificates and whom the actor may do the act to."""
+    table, certificates, context = models.User, models.Certificate, ActContext(acting)
+    have_some = table.id.in_(certificates.select(certificates.user).where(is_live(acting.tx)))
+    for start in range(0, len(names), _READ):
+        named = table.name.in_(names[start : start + _READ])
+        for user in list(table.select().where((table.account == acting.account_id) & named & have_some)):
+            found = Target(acting, user, roles_of(user), context)
+            if not (_is_left_to_oneself(acting, user.name, act) or why_not_to(act.on_each, found)):
+                yield found
+
+
+def _lost(found: Target, _detail: str) -> int:
+    return count_live(found.tx, models.Certificate.user == found.user.id)
+
+
+def _lost_by_moving(found: Target, practice: str) -> int:
+    wanted = find_practice(found.acting, practice)
+    return lost_by_moving(found, wanted) if wanted else 0
+
+
+def _is_left_to_oneself(acting: Acting, name: str, act: Bulk) -> bool:
+    return act in {Bulk.CLEAR, Bulk.DISABLE} and acting.user is not None and acting.user.name == name
 
 
 def bulk_acts(context: ActContext) -> frozenset[Bulk]:
@@ -213,6 +260,14 @@ def _unavailable(acting: Acting, act: Bulk) -> Denied | None:
     return unavailable(acting.tx, acting.policy, invites=act is Bulk.INVITE) if act.is_sent else None
 
 
+_LOST: dict[Bulk, Callable[[Target, str], int]] = {
+    Bulk.DISABLE: _lost,
+    Bulk.CLEAR: _lost,
+    Bulk.PASSWORD: _lost,
+    Bulk.DEACTIVATE: _lost,
+    Bulk.MOVE: _lost_by_moving,
+}
+"""How many certificates of a user an act withdraws; the others withdraw none."""
 _ACTS: dict[Bulk, Callable[[Tx, Actor, str, str], Done | RefusedOrStale]] = {
     Bulk.REQUIRE: lambda tx, actor, name, _: set_required(tx, actor, name, required=True),
     Bulk.DISABLE: lambda tx, actor, name, _: disable_two_factor(tx, actor, name),

@@ -7,7 +7,7 @@ from typing import Any
 from data.operations.actors import ActingUser, Actor, factor_among, usable_factors
 from data.operations.audit import notice_outbox, trail
 from data.operations.audit.wrong_codes import locked_in_words
-from data.operations.certificates.withdrawal import withdraw_by
+from data.operations.certificates.withdrawal import WithdrawalPreview, count_live, withdraw_by
 from data.operations.guards import require_fresh_proof, require_user, which_proof
 from data.operations.leases import Work, one_at_a_time
 from data.operations.results import Denied, Done, FreshProofNeeded, Refused, RefusedOrStale, SessionOver
@@ -26,11 +26,11 @@ from data.operations.signin.sessions import end_other_sessions, mark_code_given
 from data.operations.signin.temporary_codes import is_temporary_code
 from data.operations.users.lifecycle import add_key_row
 from data.operations.users.target_user import ActContext, Target
-from data.operations.users.user_acts import find_target, require_target
+from data.operations.users.user_acts import find_target, require_target, why_not_to
 from data.rules import passwords, public_keys
 from data.rules.audit_events import Event
 from data.rules.domain_types import FirstFactor, Method
-from data.rules.permissions import UserAct
+from data.rules.permissions import Action, UserAct
 from data.rules.policy import MustChangePassword, asks_code
 from data.rules.remembered_addresses import password_credential
 from data.rules.sent_codes import Purpose
@@ -66,9 +66,12 @@ class ProofToGive:
 
 
 @dataclass(frozen=True, slots=True)
-class _PasswordContext:
+class PasswordContext:
+    """What a new password is judged against, and how many live certificates it withdraws."""
+
     about: tuple[str, ...]
     present_hash: str | None = field(repr=False)
+    certificates: int
 
 
 async def change_password(store: Store, actor: Actor, password: str) -> Done | RefusedOrStale:
@@ -79,7 +82,7 @@ async def change_password(store: Store, actor: Actor, password: str) -> Done | R
 
 async def _change_password(store: Store, actor: Actor, password: str) -> Done | RefusedOrStale:
     context = await store.read(password_context, actor)
-    if not isinstance(context, _PasswordContext):
+    if not isinstance(context, PasswordContext):
         return context
     if fault := await store.calculate(passwords.fault, password, about=context.about):
         return Denied(fault)
@@ -91,12 +94,13 @@ async def _change_password(store: Store, actor: Actor, password: str) -> Done | 
 
 
 @require_user(restricted=(MustChangePassword,))
-def password_context(me: ActingUser) -> _PasswordContext | Denied | FreshProofNeeded:
+def password_context(me: ActingUser) -> PasswordContext | Denied | FreshProofNeeded:
     """Read what a new password is judged against, and whether the actor may set one now."""
     if not me.session.restricted and (refusal := require_fresh_proof(me)):
         return refusal
     about = (me.user.name, me.user.email, me.user.full_name, me.user.account.name)
-    return _PasswordContext(about, me.user.password_hash)
+    certificates = count_live(me.tx, models.Certificate.user == me.user.id)
+    return PasswordContext(about, me.user.password_hash, certificates)
 
 
 @require_user(restricted=(MustChangePassword,))
@@ -155,6 +159,31 @@ def add_key(tx: Tx, actor: Actor, pasted: str, *, name: str | None = None) -> Do
         return refusal
     add_key_row(owner.acting, owner.user.id, owner.user.name, key)
     return Done(f"Key {key.fingerprint} added.")
+
+
+def preview_key_removal(
+    tx: Tx, actor: Actor, fingerprint: str, *, name: str | None = None
+) -> WithdrawalPreview | Refused:
+    """Return how many certificates go with a key of the actor, or of the user called `name`."""
+    if name is None:
+        return _preview_own_key(tx, actor, fingerprint)
+    return _preview_key_of(tx, actor, name, fingerprint)
+
+
+@require_user()
+def _preview_own_key(me: ActingUser, fingerprint: str) -> WithdrawalPreview:
+    return _preview_key(me.tx, me.user, fingerprint)
+
+
+@require_target(Action.SEE_PEOPLE)
+def _preview_key_of(found: Target, fingerprint: str) -> WithdrawalPreview | Denied:
+    refusal = why_not_to(UserAct.REMOVE_KEY, found)
+    return refusal or _preview_key(found.tx, found.user, fingerprint)
+
+
+def _preview_key(tx: Tx, user: models.User, fingerprint: str) -> WithdrawalPreview:
+    which = (models.Certificate.user == user.id) & _rests_on(storable(fingerprint))
+    return WithdrawalPreview(count_live(tx, which))
 
 
 def remove_key(tx: Tx, actor: Actor, fingerprint: str, *, name: str | None = None) -> Done | RefusedOrStale:

@@ -9,7 +9,7 @@ from peewee import JOIN, fn
 from data.operations.actors import Acting, Actor
 from data.operations.audit import trail
 from data.operations.certificates.effective_principals import principals_of
-from data.operations.certificates.withdrawal import withdraw_unentitled
+from data.operations.certificates.withdrawal import unentitled, withdraw_unentitled
 from data.operations.derived_user_columns import reindex_practice
 from data.operations.guards import authorise, require_permission, why_not
 from data.operations.results import Denied, Done, RefusedOrStale
@@ -194,6 +194,13 @@ def move_user(
     )
     given = f" New certificates bear {gained}." if gained else ""
     return Done(f"User {user.name} moved to practice {wanted.name}.{given}{withdrawn}")
+
+
+def lost_by_moving(found: Target, wanted: models.Practice) -> int:
+    """Count the certificates of a user that a move would withdraw; none if it would be refused."""
+    if _why_not_move(found, wanted, None, _gained(found, wanted)):
+        return 0
+    return len(unentitled(found.tx, models.User.id == found.user.id, moved_to=wanted))
 
 
 def _gained(found: Target, wanted: models.Practice) -> str:

@@ -4,8 +4,10 @@ import pytest
 from support.certificates import give_certificate, live_serials
 from support.database import OPERATOR, SYSTEM, World
 
-from data.operations.actors import Member
+from data.operations.actors import Member, Operator
 from data.operations.audit import trail
+from data.operations.certificates.withdrawal import WithdrawalPreview
+from data.operations.maintenance import accounts
 from data.operations.policy import policy_settings
 from data.operations.results import Done
 from data.operations.signin import enrolment, sessions
@@ -17,12 +19,14 @@ from data.operations.users import (
     invitations,
     lifecycle,
     practices,
+    principals,
     role_grants,
 )
 from data.operations.users.bulk_actions import Bulk
 from data.rules import public_keys
 from data.rules.domain_types import Method
 from data.storage import models
+from data.wording.policy_changes import left_without
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f anna"
@@ -158,9 +162,57 @@ def test_removed_key(world, anna):
     by_key = Member(world.submit(attempt, world.live_code("anna")).session.id)
     its_own, obtained = give_certificate(world, anna, FINGERPRINT), give_certificate(world, by_key)
     other = give_certificate(world, anna)
+    two = WithdrawalPreview(2)
+    assert world.run(credentials.preview_key_removal, OPERATOR, FINGERPRINT, name="anna") == two
+    assert world.run(credentials.preview_key_removal, anna, FINGERPRINT) == two
+    assert world.run(credentials.preview_key_removal, anna, "SHA256:nothing") == WithdrawalPreview(0)
     done = world.run(credentials.remove_key, OPERATOR, FINGERPRINT, name="anna")
     assert done == Done(f"Key {FINGERPRINT} removed. 2 certificates withdrawn.")
     assert live_serials(world) & {its_own, obtained, other} == {other}
+
+
+@pytest.mark.feature("certificate-withdrawal")
+@pytest.mark.parametrize("act", Bulk)
+def test_an_act_on_many_is_previewed(world, anna, act):
+    """What is counted before is what is then withdrawn; those for whom it is refused do not count."""
+    admin = world.session("admin")
+    world.run(practices.add_practice, OPERATOR, "North")
+    moved = world.enrol(world.user("kim"))
+    world.run(practices.move_user, OPERATOR, "kim", "North")
+    world.run(principals.add_practice_principal, OPERATOR, "Main", "web")
+    for member, count in ((anna, 2), (moved, 1), (admin, 1)):
+        for _ in range(count):
+            give_certificate(world, member)
+    before, names = live_serials(world), ["anna", "kim", "admin", "nobody"]
+    detail = {Bulk.MOVE: "North", Bulk.UNLOCK: "known voice"}.get(act, "")
+    preview = world.run(bulk_actions.preview_act, admin, names, act, detail)
+    hashes = {name: world.services.hasher.hash("y" * 12) for name in names}
+    world.run(bulk_actions.act_on_many, admin, names, act, detail, hashes)
+    assert preview == WithdrawalPreview(len(before - live_serials(world)))
+    announced = {Bulk.MOVE: 3, **dict.fromkeys((Bulk.DISABLE, Bulk.CLEAR, Bulk.PASSWORD, Bulk.DEACTIVATE), 3)}
+    assert preview == WithdrawalPreview(announced.get(act, 0))
+
+
+def test_a_preview_counts_nobody_of_another_account(world, anna):
+    give_certificate(world, anna)
+    chief = lifecycle.NewUser("chief", "chief@other.example")
+    world.run(accounts.add_account, OPERATOR, "Other", "Main", chief)
+    ours, theirs = (
+        world.run(bulk_actions.preview_act, operator, ["anna"], Bulk.CLEAR)
+        for operator in (Operator("root", "Clinic"), Operator("root", "Other"))
+    )
+    assert (ours, theirs) == (WithdrawalPreview(1), WithdrawalPreview(0))
+
+
+@pytest.mark.feature("certificate-withdrawal")
+def test_methods_are_previewed(world, anna):
+    given = {give_certificate(world, anna) for _ in range(2)}
+    before = live_serials(world)
+    preview = world.run(policy_settings.preview_methods, OPERATOR, frozenset({Method.EMAIL}))
+    of_methods(world, Method.EMAIL)
+    assert before - live_serials(world) == given
+    assert preview.certificates == 2
+    assert "2 certificates are withdrawn. A host accepts" in left_without(preview)[-1]
 
 
 @pytest.mark.feature("certificate-withdrawal")

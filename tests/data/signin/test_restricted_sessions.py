@@ -204,6 +204,12 @@ OPERATIONS = {
     "store_written": lambda world, me: world.run(invitations.store_written, me, "bob", "secret", "hash"),
     "list_principals": lambda world, me: world.run(principals.list_principals, me, "bob"),
     "list_practice_principals": lambda world, me: world.run(principals.list_practice_principals, me, "Main"),
+    "preview_act": lambda world, me: world.run(
+        bulk_actions.preview_act, me, ("bob",), bulk_actions.Bulk.CLEAR
+    ),
+    "preview_key_removal": lambda world, me: world.run(
+        credentials.preview_key_removal, me, "SHA256:x", name="bob"
+    ),
     "preview_principal": lambda world, me: world.run(principals.preview_principal, me, "bob", "deploy"),
     "preview_practice_principal": lambda world, me: world.run(
         principals.preview_practice_principal, me, "North", "deploy"
@@ -524,6 +530,8 @@ WITHOUT_PROOF = {
     "tell_owners",  # A part of checking an import.
     "list_principals",
     "list_practice_principals",
+    "preview_act",
+    "preview_key_removal",
     "preview_principal",
     "preview_practice_principal",
     "list_sessions",

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import asyncssh
 import pytest
-from support.database import OPERATOR, SECURITY, World
+from support.certificates import give_certificate, live_serials
+from support.database import OPERATOR, SECURITY, SYSTEM, World
 from support.own_commands import run_as
 
 from data.operations.actors import Member
 from data.operations.certificates import authorities
 from data.operations.policy import certificate_policy
 from data.operations.results import Denied
+from data.operations.users import practices, principals
 from data.rules import public_keys
 from data.rules.certificate_issuing import TURNED_OFF
 from data.rules.ssh_certificates import Extension
@@ -186,3 +188,32 @@ def test_revocation_list_on_the_host(clinic, home, tmp_path, require_program):
     assert (shown.returncode, b"not written to the terminal" in shown.stderr) == (1, True)
     missing = clinic("ca", "krl", "--output", str(folder / "none" / "krl"))
     assert (missing.status, "cannot be written" in missing.err) == (1, True)
+
+
+@pytest.mark.feature("certificate-withdrawal")
+def test_what_is_withdrawn_is_said_first(world, anna):
+    """By a command that asks in its question, and by one that does not on standard error; else nothing."""
+    boss, fingerprint = world.person("boss", SYSTEM), public_keys.parse(KEY).fingerprint
+    world.run(practices.add_practice, OPERATOR, "North")
+    world.run(principals.add_practice_principal, OPERATOR, "Main", "web")
+    world.user("ben")
+    assert "withdrawn" not in run_as(world, boss, "user", "password", "ben").err
+    words = "1 certificate is withdrawn. A host accepts a withdrawn certificate until it has fetched"
+    given = give_certificate(world, anna, fingerprint)
+    for command in (("me", "key", "remove", fingerprint), ("user", "deactivate", "anna", "ben")):
+        actor = anna if command[0] == "me" else boss
+        assert run_as(world, actor, *command, types=["n"]).says(f". {words}")
+    for command in (
+        ("user", "move", "ANNA", "--practice", "North"),
+        ("user", "password", "anna"),
+        ("user", "password", "anna", "ben"),
+        ("user", "key", "remove", "anna", fingerprint),
+    ):
+        assert live_serials(world) == {given}
+        done = run_as(world, boss, *command)
+        assert (done.status, live_serials(world)) == (0, set()), done.err
+        assert done.err.startswith(words)
+        given = give_certificate(world, anna, fingerprint)
+    give_certificate(world, boss)
+    assert run_as(world, boss, "me", "password", stdin=b"a wholly new password").err.startswith(words)
+    assert live_serials(world) == {given}

@@ -7,11 +7,12 @@ from data.operations.signin import remembered_addresses
 from data.operations.users import credentials, lifecycle
 from data.rules.domain_types import ThemeChoice
 from data.rules.policy import MustChangePassword
+from data.wording.certificates import are_withdrawn
 from data.wording.enrolment import PASSWORDS_DIFFER
 from tui.cli.caller import Caller
 from tui.cli.command_groups import examples, for_members
 from tui.cli.commands.me import read_profile
-from tui.cli.confirmation import act, changes
+from tui.cli.confirmation import act, announce, changes
 from tui.cli.member.own_session import go_on
 from tui.cli.open_installation import confirmed, read_password_line, refuse, say
 from tui.cli.prompts import reply, tell
@@ -32,7 +33,8 @@ def password(here: Caller) -> None:
 
     At a terminal it is asked for twice and not shown; otherwise it is the first line of standard input.
     """
-    confirmed(here.run(credentials.password_context))
+    context = confirmed(here.run(credentials.password_context))
+    announce(are_withdrawn(context.certificates))
     if can_ask():
         _ask_until_taken(here)
     else:

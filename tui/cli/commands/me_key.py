@@ -13,6 +13,7 @@ from tui.cli.command_groups import examples
 from tui.cli.commands.me import read_profile
 from tui.cli.commands.user_rendering import key_json
 from tui.cli.confirmation import act, asks_first, changes, confirm
+from tui.cli.open_installation import confirmed
 from tui.cli.prompts import reply, tell
 from tui.cli.streams import can_ask, streams
 from tui.cli.text_tables import echo_json
@@ -57,7 +58,8 @@ def list_keys(here: Caller, as_json: bool) -> None:
 @act
 def remove_key(here: Caller, fingerprint: str) -> Done | RefusedOrStale:
     """Remove one of your public keys by its fingerprint."""
-    confirm(consequences.remove_key(fingerprint, "you"))
+    preview = confirmed(here.read(credentials.preview_key_removal, fingerprint))
+    confirm(consequences.remove_key(fingerprint, "you", preview.certificates))
     return here.run(credentials.remove_key, fingerprint)
 
 

@@ -8,9 +8,10 @@ from data.operations.users import bulk_actions
 from data.operations.users.bulk_actions import Bulk, BulkResult
 from data.rules.user_fields import fold_username
 from data.wording import consequences
+from data.wording.certificates import are_withdrawn
 from data.wording.words import counted
 from tui.cli.caller import Caller
-from tui.cli.confirmation import confirm
+from tui.cli.confirmation import announce, confirm
 from tui.cli.open_installation import confirmed, refuse
 from tui.cli.streams import echo, streams
 from tui.cli.text_tables import echo_table, progress
@@ -24,7 +25,9 @@ def act_on_many(
     """Do one act to each of several users, print one-time passwords that were set, and report."""
     names = list(dict.fromkeys(fold_username(name) or name for name in names))
     if asks:
-        confirm(consequences.act_on_many(names, act, detail))
+        confirm(consequences.act_on_many(names, act, detail, _certificates(here, names, act, detail)))
+    else:
+        announce_withdrawal(here, names, act, detail)
     with progress(len(names), "Progress ") as told:
         result = confirmed(
             here.wait_until_stopped(
@@ -36,6 +39,16 @@ def act_on_many(
     for name, password in result.passwords:
         echo(f"{name}  {password}")
     report(result, act.done)
+
+
+def announce_withdrawal(here: Caller, names: Sequence[str], act: Bulk, detail: str = "") -> None:
+    """Say how many certificates an act on these users will withdraw, if it withdraws any."""
+    names = [fold_username(name) or name for name in names]
+    announce(are_withdrawn(_certificates(here, names, act, detail)))
+
+
+def _certificates(here: Caller, names: Sequence[str], act: Bulk, detail: str) -> int:
+    return confirmed(here.read(bulk_actions.preview_act, names, act, detail)).certificates
 
 
 def report(result: BulkResult, done: str) -> None:

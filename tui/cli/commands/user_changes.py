@@ -24,7 +24,7 @@ from data.rules.recovery_codes import MAX_TEMPORARY_HOURS, TEMPORARY_HOURS
 from data.wording import consequences
 from tui.cli.caller import Caller
 from tui.cli.command_groups import examples, for_members
-from tui.cli.commands.user_bulk import act_on_many, names_argument
+from tui.cli.commands.user_bulk import act_on_many, announce_withdrawal, names_argument
 from tui.cli.commands.user_key import KEY_FILE, key_text, parsed_key
 from tui.cli.confirmation import act, asks_first, changes, confirm
 from tui.cli.open_installation import (
@@ -144,6 +144,7 @@ def move(here: Caller, names: tuple[str, ...], practice: str) -> _Result | None:
     if len(names) > 1:
         act_on_many(here, names, Bulk.MOVE, practice)
         return None
+    announce_withdrawal(here, names, Bulk.MOVE, practice)
     return here.run(practices.move_user, names[0], practice)
 
 
@@ -345,6 +346,7 @@ def password(here: Caller, names: tuple[str, ...], password_stdin: bool, hours: 
     if given and (fault := passwords.fault(given, about=(name,))):
         refuse(fault)
     chosen = given or passwords.one_time_from_random(here.store.services.random_bytes(20))
+    announce_withdrawal(here, names, Bulk.PASSWORD)
     hashed = here.compute(here.store.services.hasher.hash, chosen)
     say(here.run(credentials.set_one_time_password, name, hashed, hours))
     if not given:

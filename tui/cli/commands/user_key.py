@@ -10,10 +10,11 @@ from data.rules import public_keys
 from data.rules.public_keys import PublicKey
 from data.rules.safe_text import encoding_of
 from data.storage.files import open_plain
+from data.wording.certificates import are_withdrawn
 from tui.cli.caller import Caller
 from tui.cli.command_groups import InAccount, for_members
 from tui.cli.commands.user_rendering import key_json
-from tui.cli.confirmation import act, changes
+from tui.cli.confirmation import act, announce, changes
 from tui.cli.open_installation import confirmed, refuse
 from tui.cli.path_arguments import PathType
 from tui.cli.streams import streams
@@ -70,6 +71,8 @@ def list_keys(here: Caller, name: str, as_json: bool) -> None:
 @act
 def remove_key(here: Caller, name: str, fingerprint: str) -> Done | RefusedOrStale:
     """Remove a public key by its fingerprint."""
+    preview = confirmed(here.read(credentials.preview_key_removal, fingerprint, name=name))
+    announce(are_withdrawn(preview.certificates))
     return here.run(credentials.remove_key, fingerprint, name=name)
 
 
