@@ -63,10 +63,13 @@ class Gate:
     host: Host
     telemetry: Telemetry
 
-    async def connect(self, **options: Any) -> asyncssh.SSHClientConnection:
+    async def connect(
+        self, name: str = "alice", *, at: Server | None = None, **options: Any
+    ) -> asyncssh.SSHClientConnection:
+        """Sign in with a key and a code, here or at another server."""
         self.people.clock.forward(60)
-        keys = [self.people.keys["alice"]]
-        connection, _ = await connect(self.server.port, "alice", [self.people.code()], keys=keys, **options)
+        keys, port = [self.people.keys[name]], (at or self.server).port
+        connection, _ = await connect(port, name, [self.people.code()], keys=keys, **options)
         return connection
 
     async def add(self, name: str, host: str = HOST, port: int | None = None, **whom: Any) -> None:
@@ -91,14 +94,18 @@ class Gate:
 
 
 @asynccontextmanager
-async def gate_of(people: People, limits: Limits | None = None) -> AsyncIterator[Gate]:
+async def gate_of(
+    people: People, limits: Limits | None = None, *, reap_seconds: float = 0.2
+) -> AsyncIterator[Gate]:
     host = Host(0)
     behind = await asyncio.start_server(host.take, HOST, 0)
     host.port = behind.sockets[0].getsockname()[1]
     await people.add_with_key("alice")
     told = Telemetry()
     key = hostkey.load(hostkey.generate())
-    server = await serve(people.store, key, GreetingApp, limits=limits, reap_seconds=0.2, telemetry=told)
+    server = await serve(
+        people.store, key, GreetingApp, limits=limits, reap_seconds=reap_seconds, telemetry=told
+    )
     try:
         yield Gate(people, server, host, told)
     finally:

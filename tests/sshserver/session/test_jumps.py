@@ -11,22 +11,15 @@ from typing import Any
 import asyncssh
 import pytest
 from support.jump_gate import WITHIN, Gate, gate_of
-from support.ssh_server import HOST, GreetingApp, connect, until
+from support.ssh_server import HOST, connect, until
 from support.ssh_users import OPERATOR, People
 
 from data.operations.results import Done
-from data.operations.signin import code_verification, sessions
-from data.operations.targets.registry import remove_target
-from data.operations.users import lifecycle, practices, role_grants
-from data.rules.code_answers import Answer, Form
-from data.rules.domain_types import Application, Role
+from data.operations.users import lifecycle, practices
 from data.rules.protocol_misuse import Misuse
-from data.rules.source_addresses import Origin
 from data.storage import models
-from sshserver import hostkey
 from sshserver.background.jump_reaper import note_carried
 from sshserver.limits.limit_values import Limits
-from sshserver.server import serve
 
 MB = 1_000_000
 
@@ -109,21 +102,6 @@ async def test_jumps_leave_files_for_those_who_sign_in(gate):
         await connection.open_connection("db1", gate.host.port)
     (await gate.connect()).close()
     connection.abort()
-
-
-async def test_another_server_closes_its_jumps_too(gate):
-    """What one node's operator takes away ends on every node."""
-    other = await serve(gate.people.store, hostkey.load(hostkey.generate()), GreetingApp, reap_seconds=0.2)
-    here = await gate.connect()
-    gate.people.clock.forward(60)
-    there, _ = await connect(other.port, "alice", [gate.people.code()], keys=[gate.people.keys["alice"]])
-    readers = [(await each.open_connection("db1", gate.host.port))[0] for each in (here, there)]
-    assert isinstance(await gate.people.store.run(remove_target, OPERATOR, "db1"), Done)
-    for reader in readers:
-        assert await asyncio.wait_for(reader.read(), WITHIN) == b""
-    here.abort()
-    there.abort()
-    await other.drain()
 
 
 async def test_only_both_factors_jump(gate):
@@ -316,64 +294,26 @@ async def test_an_idle_jump_ends(people):
         connection.close()
 
 
-async def _end_session(store: Any) -> None:
-    page = await store.read(sessions.list_sessions, OPERATOR)
-    await store.run(sessions.end_session_of, OPERATOR, page.rows[0].id)
-
-
-async def _lock(store: Any) -> None:
-    """Count seven wrong codes, as a sign-in elsewhere does."""
-
-    def wrong(tx: Any) -> Any:
-        user = models.User.get(models.User.name == "alice")
-        answer = Answer(Form.CODE, f"{user.attempts_left:06}")
-        return code_verification.count_wrong(tx, user, answer, Origin(Application.SSH, "192.0.2.9"))
-
-    for _ in range(6):
-        assert isinstance(await store.run(wrong), code_verification.CodeWrong)
-    assert isinstance(await store.run(wrong), code_verification.LockedNow)
-
-
-ENDS = {
-    "locked": _lock,
-    "target removed": lambda store: store.run(remove_target, OPERATOR, "db1"),
-    "deactivated": lambda store: store.run(lifecycle.set_active, OPERATOR, "alice", active=False),
-    "session ended": _end_session,
-}
-
-
-@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-async def test_what_is_taken_away_ends_within_seconds(gate, end):
+async def test_what_is_taken_away_ends_within_seconds(gate):
+    """The server looks for it by itself; on other nodes too, as the tests of nodes show."""
     connection = await gate.connect()
     reader, writer = await connection.open_connection("db1", gate.host.port)
     writer.write(b"x")
     assert await reader.read(1) == b"x"
-    await end(gate.people.store)
+    store = gate.people.store
+    assert isinstance(await store.run(lifecycle.set_active, OPERATOR, "alice", active=False), Done)
     await until(lambda: gate.host.gone == 1, WITHIN)
     assert "the client left" not in await gate.closed()
     connection.close()
 
 
-async def _move(store: Any) -> None:
-    assert isinstance(await store.run(practices.add_practice, OPERATOR, "North"), Done)
-    assert isinstance(await store.run(practices.move_user, OPERATOR, "alice", "North"), Done)
-
-
-async def _take_role(store: Any) -> None:
-    assert isinstance(await store.run(role_grants.set_roles, OPERATOR, "alice", frozenset()), Done)
-
-
-@pytest.mark.parametrize(
-    ("whom", "end"),
-    [({"practices": ("Main",)}, _move), ({"roles": frozenset({Role.SUPPORT})}, _take_role)],
-    ids=["practice", "role"],
-)
-async def test_who_no_longer_has_what_a_target_is_for_is_cut_off(gate, whom, end):
-    await gate.people.store.run(role_grants.set_roles, OPERATOR, "alice", frozenset({Role.SUPPORT}))
-    await gate.add("db2", **whom)
+async def test_who_moves_out_of_the_practice_of_a_target_is_cut_off(gate):
+    await gate.add("db2", practices=("Main",))
     connection = await gate.connect()
     await connection.open_connection("db2", gate.host.port)
-    await end(gate.people.store)
+    store = gate.people.store
+    assert isinstance(await store.run(practices.add_practice, OPERATOR, "North"), Done)
+    assert isinstance(await store.run(practices.move_user, OPERATOR, "alice", "North"), Done)
     await until(lambda: gate.host.gone == 1, WITHIN)
     assert "the client left" not in await gate.closed()
     connection.close()
