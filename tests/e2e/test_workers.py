@@ -8,11 +8,17 @@ import signal
 import socket
 import sqlite3
 import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import asyncssh
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from support.authenticator_app import Phone
 from support.installed_program import Clinic
+from support.jump_gate import Host
 from support.processes import (
     children,
     is_running,
@@ -22,12 +28,18 @@ from support.processes import (
     with_descendants,
 )
 from support.pseudo_terminal import TerminalProgram
-from support.ssh_server import until
+from support.ssh_server import connect, until
+from support.ssh_users import SECRET, enrol_with_app
+
+from data.storage import models
+from data.storage.home import Home
+from tui.cli.open_installation import opened
 
 WORKERS = 2
 WITHIN = 5.0
 LOADED = 10
 """How much slower than promised a busy machine may be before a test fails."""
+MOST_JUMPS = 20
 ENOUGH = 14
 """So many connections reach both workers but once in 2^13."""
 
@@ -145,6 +157,81 @@ async def test_killed_worker(clinic, key):
     assert {event["worker"] for event in opened} == {1, 2}
     (died,) = (event for event in events if event["event"] == "worker.ended")
     assert (died["level"], died["how"]) == ("error", "The worker was ended by SIGKILL.")
+
+
+@asynccontextmanager
+async def clients_with_jumps(clinic: Clinic, key: Path, port: int) -> AsyncIterator[list[Any]]:
+    """Sign Ben in, after a code from a remembered address, until each worker carries a jump of his."""
+    with opened(Home(clinic.home)) as found:
+        found.store.run_now(enrol_with_app, "ben")
+        found.store.run_now(lambda _tx: models.Account.update(remember_days=1).execute())
+    clinic.twofold("target", "add", "db1", "--host", "127.0.0.1", "--port", str(port))
+    await clinic.serve("--workers", str(WORKERS))
+    phone, keys, clients = Phone(clinic.oathtool), [asyncssh.read_private_key(key)], []
+    phone.type_in(SECRET)
+    answers = [await phone.new_code()]
+    while len({worker for worker, *_ in open_jumps(clinic)}) < WORKERS:
+        assert len(clients) < ENOUGH, clinic.log.decode()
+        connection, _ = await connect(clinic.port, "ben", answers, keys=keys)
+        clients.append((connection, *await connection.open_connection("db1", port)))
+        answers = []
+    yield clients
+    for connection, *_ in clients:
+        connection.abort()
+
+
+def open_jumps(clinic: Clinic) -> list[tuple]:
+    """Return the worker, the session and the number of each open jump."""
+    return rows(
+        clinic, "select worker, session_id, jump.id from jump join session on session.id = session_id"
+    )
+
+
+async def fill(connection: asyncssh.SSHClientConnection, port: int) -> int:
+    """Open jumps until the user has too many; return how many were opened."""
+    number = 0
+    try:
+        while number <= MOST_JUMPS:
+            await connection.open_connection("db1", port)
+            number += 1
+    except asyncssh.ChannelOpenError as refused:
+        if "You have too many open jumps" not in refused.reason:
+            raise
+    return number
+
+
+@pytest.mark.feature("jumps-kept", "jumps-limits")
+async def test_jumps_of_a_killed_worker(clinic, key):
+    """They are closed and audited, those of the other go on, and their user may have as many again."""
+    host = Host(0)
+    behind = await asyncio.start_server(host.take, "127.0.0.1", 0)
+    port = behind.sockets[0].getsockname()[1]
+    limits = f"[limits]\njumps_per_user = {MOST_JUMPS}\njumps_per_connection = {MOST_JUMPS + 1}\n"
+    (clinic.home / "twofold.toml").write_text(limits)
+    async with clients_with_jumps(clinic, key, port) as clients:
+        assert await fill(clients[0][0], port) + len(clients) == MOST_JUMPS
+        before = open_jumps(clinic)
+        assert len(before) == MOST_JUMPS, "one of all workers together"
+        os.kill(workers(clinic)[0], signal.SIGKILL)
+        await until(lambda: len({worker for worker, *_ in open_jumps(clinic)}) == 1, 60)
+
+        left = open_jumps(clinic)
+        assert set(left) < set(before)
+        closed = rows(clinic, "select detail from audit_entry where event = 'jump.closed'")
+        told = [json.loads(detail) for (detail,) in closed]
+        assert {each["jump"] for each in told} == {jump for *_, jump in set(before) - set(left)}
+        assert {each["reason"] for each in told} == {"the server that held it is gone"}
+        await until(lambda: host.gone == len(told))
+        sessions = len({session for _, session, _ in left})
+        await until(lambda: sum(not connection.is_closed() for connection, *_ in clients) == sessions)
+        alive = [each for each in clients if not each[0].is_closed()]
+        for _, reader, writer in alive:
+            writer.write(b"x")
+            assert await reader.read(1) == b"x"
+        assert await fill(alive[0][0], port) == len(told)
+    behind.close()
+    assert await clinic.stop() == 0
+    assert open_jumps(clinic) == []
 
 
 async def test_hanging_worker(clinic, key):

@@ -117,7 +117,7 @@ def has_abandoned(tx: Tx) -> bool:
 def close_abandoned(tx: Tx) -> int:
     """Record the end of jumps whose session is over, and that their server, being gone, has not closed.
 
-    Return how many there were. What they carried last is not known.
+    Return how many there were. What they carried in their last seconds is not known.
     """
     rows = _with_users(_abandoned(tx))
     for row in rows:
@@ -174,9 +174,15 @@ def _with_users(which: Any) -> list[Any]:
 
 
 def _abandoned(tx: Tx) -> Any:
-    """Match jumps whose session has been over for longer than its server takes to close them."""
+    """Match jumps whose session is over, and whose worker is gone or has had the time to close them."""
+    session = models.Session
     longest = tx.now - tx.services.longest_session - _GRACE
-    return (models.Session.ended_at <= tx.now - _GRACE) | (models.Session.started_at <= longest)
+    is_gone = session.worker.not_in(models.Worker.select(models.Worker.id))  # Never true of no worker.
+    return (
+        (session.ended_at <= tx.now - _GRACE)
+        | (session.started_at <= longest)
+        | (session.ended_at.is_null(False) & is_gone)
+    )
 
 
 def _close(tx: Tx, row: models.Jump, sent: int, received: int, because: str) -> None:

@@ -10,7 +10,7 @@ from data.operations.actors import Member
 from data.operations.audit import trail
 from data.operations.policy import policy_settings
 from data.operations.results import Denied, Done
-from data.operations.signin import enrolment, sessions
+from data.operations.signin import enrolment, sessions, worker_sessions
 from data.operations.targets import jumps, registry
 from data.operations.targets.jumps import JumpTarget
 from data.operations.users import factor_administration, lifecycle, practices, role_grants
@@ -206,9 +206,16 @@ def test_a_role_that_is_taken_ends_it(world, ben):
     assert jump_id in world.run(jumps.jumps_to_close, [jump_id])
 
 
+def held_by(world: World, worker: str) -> None:
+    """Have a worker serve, and hold all sessions."""
+    world.run(worker_sessions.beat, worker, "node")
+    models.Session.update(worker=worker).execute()
+
+
 @pytest.mark.feature("jumps-kept")
 def test_what_a_dead_server_left(world, ben):
     """A jump whose session ended is its server's to close for a minute; then anyone does."""
+    held_by(world, "one")
     jump_id = opened(world, ben)
     world.run(jumps.note_bytes, {jump_id: (10, 20)})
     assert world.run(jumps.close_abandoned) == 0
@@ -222,6 +229,19 @@ def test_what_a_dead_server_left(world, ben):
     assert world.events(last=1) == ["jump.closed"]
     (closed,) = world.run(trail.list_entries, OPERATOR, trail.Filter(event="jump.closed"))
     assert (closed.detail["sent"], closed.detail["received"]) == (10, 20)
+
+
+@pytest.mark.feature("jumps-kept")
+def test_what_a_worker_left_that_is_gone(world, ben):
+    """Nobody else closes it, so that it is closed as soon as that is known."""
+    held_by(world, "one")
+    opened(world, ben)
+    world.run(sessions.end_session_of, OPERATOR, ben.session_id)
+    assert world.run(jumps.close_abandoned) == 0
+    world.run(worker_sessions.take_node, "node")
+    assert world.run(jumps.has_abandoned)
+    assert world.run(jumps.close_abandoned) == 1
+    assert models.Jump.select().count() == 0
 
 
 @pytest.mark.feature("jumps-kept")
