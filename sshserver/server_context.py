@@ -117,12 +117,10 @@ class ServerContext(Generic[_Connection]):
             return self._hang_up(Misuse.FULL, address)
         return True
 
-    def takes_jump(self, user_id: int) -> bool:
-        """Count a jump of a user; return False if the user has as many as allowed, or files are scarce.
-
-        A quarter of the open files is left for people who sign in.
-        """
-        return self._open_files <= self._most_connections * 3 // 4 and self.jumps.take(user_id)
+    @property
+    def has_files_for_jumps(self) -> bool:
+        """Whether a jump leaves a quarter of the open files to people who sign in."""
+        return self._open_files <= self._most_connections * 3 // 4
 
     @property
     def _open_files(self) -> int:

@@ -26,7 +26,8 @@ from sshserver.telemetry import crash_reports
 _LONGEST_REFUSAL: Final = 1000
 _NO_TARGETS: Final = "This server forwards nothing."
 _TOO_MANY: Final = "This connection has {0} open jumps, which is the most. Close one, or connect once more."
-_NO_ROOM: Final = "You have too many open jumps, or the server is full. Close one, or try later."
+_TOO_MANY_OF_USER: Final = "You have too many open jumps. Close one first."
+_NO_FILES: Final = "The server can carry no more jumps now. Try again later."
 _NO_DATABASE: Final = "The database is unavailable. Try again shortly."
 _ENDED: Final = "The connection has ended."
 
@@ -85,8 +86,10 @@ class Forwarding:
             self._refuse(_RefusedError("denied", _NO_TARGETS))
         if self._taken >= self._limits.jumps_per_connection:
             self._refuse(_RefusedError("jumps_per_connection", _TOO_MANY.format(self._taken)))
-        if not self._context.takes_jump(admission.user_id):
-            self._refuse(_RefusedError("jumps_per_user", _NO_ROOM))
+        if not self._context.has_files_for_jumps:
+            self._refuse(_RefusedError("open_files", _NO_FILES))
+        if not self._context.jumps.take(admission.user_id):
+            self._refuse(_RefusedError("jumps_per_user", _TOO_MANY_OF_USER))
         self._taken += 1
         return ssh.create_tcp_channel(window=self._limits.jump_window), self._open(
             admission, store, host, port

@@ -98,8 +98,10 @@ async def test_jumps_leave_files_for_those_who_sign_in(gate):
     connection = await gate.connect()
     for _ in range(6):
         await connection.open_connection("db1", gate.host.port)
-    with pytest.raises(asyncssh.ChannelOpenError, match="You have too many open jumps"):
+    with pytest.raises(asyncssh.ChannelOpenError, match="The server can carry no more jumps now"):
         await connection.open_connection("db1", gate.host.port)
+    assert gate.metric('twofold_jumps_refused_total{reason="open_files"}') == 1
+    assert gate.metric("twofold_jumps ") == 6
     (await gate.connect()).close()
     connection.abort()
 
@@ -228,6 +230,8 @@ async def test_limits_for_a_connection_and_a_user(people):
         await second.open_connection("db1", gate.host.port)
         with pytest.raises(asyncssh.ChannelOpenError, match="You have too many open jumps"):
             await second.open_connection("db1", gate.host.port)
+        assert gate.metric('twofold_jumps_refused_total{reason="jumps_per_connection"}') == 1
+        assert gate.metric('twofold_jumps_refused_total{reason="jumps_per_user"}') == 1
         opened[0][1].close()
         await until(lambda: gate.host.gone == 1)
         await until(lambda: gate.metric("twofold_jumps ") == 3)
