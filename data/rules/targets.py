@@ -158,13 +158,14 @@ def place_in_words(host: str, port: int) -> str:
 
 
 def not_among(host: str, port: int, targets: Iterable[tuple[str, int]]) -> str:
-    """Word that what a client asked for is not among its user's targets, given as names and ports by name.
+    """Word that what a client asked for is not among its user's targets.
 
-    No more than `LISTED` of them are named, those with another port than SSH's with theirs.
+    Those that can be reached are given as names and ports, by name. No more than `LISTED` of them are named,
+    those with another port than SSH's with theirs.
     """
     asked, found = place_in_words(host, port), list(targets)
     if not found:
-        return f"{asked} is not among your targets: you have none. Security administrators add them."
+        return f"{asked} is not among your targets: you have none that can be reached."
     named = ", ".join(name if each == SSH_PORT else f"{name}:{each}" for name, each in found[:LISTED])
     return f"{asked} is not among your targets: {named}{', ...' if len(found) > LISTED else '.'}"
 

@@ -1,10 +1,21 @@
 """Targets in words: what one is, and the question before it is removed."""
 
-from data.operations.targets.registry import TargetRow, whom_in_words
+from data.operations.targets.registry import OwnTarget, TargetRow, whom_in_words
 from data.rules.targets import place_in_words
 from data.wording.words import Question, moment
 
 NONE_OF_YOURS = "You have no targets. Security administrators add them."
+NOT_YET = "cannot be reached yet. Ask a security administrator why."
+
+
+def state(row: TargetRow) -> str:
+    """Return the state of a target in a word, or nothing while it may be reached."""
+    return "unreachable" if row.why_unreachable else ""
+
+
+def way_to(row: OwnTarget) -> str:
+    """Return how one reaches a target of one's own: the command line, or why not."""
+    return row.command if row.reachable else NOT_YET
 
 
 def facts(row: TargetRow) -> list[tuple[str, str]]:

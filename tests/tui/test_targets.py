@@ -8,6 +8,7 @@ from data.operations.targets import jumps, registry
 from data.operations.users import practices
 from data.rules.domain_types import Role
 from data.rules.targets import NewTarget
+from data.storage import models
 
 
 def add(world: World, name: str, host: str = "10.0.0.5", **more) -> None:
@@ -37,7 +38,7 @@ async def test_added_and_removed(world):
         await person.sees("✓ Target db1 added for practice", "1 target", "db1.example:22")
         (row,) = world.run(registry.list_targets, OPERATOR).rows
         assert (row.practices, row.roles, row.users) == (("Main",), (Role.SUPPORT,), ("anna",))
-        assert "! db1" in person.screen
+        assert "! unreachable" in person.screen
         await person.presses("enter")
         await person.sees("Leads to: db1.example:22", "Unreachable: [forwarding] networks in twofold.toml")
         await person.presses("escape", "x")
@@ -79,6 +80,10 @@ async def test_one_s_own(world):
         world.run(registry.remove_target, OPERATOR, "db1")
         add(world, "web1", port=2200)
         await person.sees("ssh -p 2200 -J anna@ssh.clinic.example:2222 web1")
+        models.Target.update(by_operator=False).execute()
+        add(world, "db1")
+        await person.sees("! cannot be reached yet. Ask a security administrator why.")
+        assert "2222 web1" not in person.screen
 
 
 @pytest.mark.feature("targets", "jumps-both-factors")

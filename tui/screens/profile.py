@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.widget import Widget
 
 from data.operations.audit.changes import Change
@@ -13,7 +14,7 @@ from data.operations.certificates.listing import CertificateRow, OwnCertificates
 from data.operations.results import Denied, Done
 from data.operations.signin import enrolment, recovery_codes, remembered_addresses, sessions
 from data.operations.targets import registry
-from data.operations.targets.registry import OwnTargets
+from data.operations.targets.registry import OwnTarget, OwnTargets
 from data.operations.users import credentials, lifecycle, user_summaries
 from data.operations.users.user_summaries import Profile, UserDetail
 from data.rules.domain_types import Method, Mode, ThemeChoice
@@ -23,6 +24,7 @@ from data.rules.public_keys import KEY_LIMIT
 from data.wording import certificates as wording
 from data.wording import consequences
 from data.wording.principals import principal_lines
+from data.wording.targets import way_to
 from data.wording.user_lines import (
     address_lines,
     attempts_line,
@@ -331,7 +333,12 @@ def _targets(targets: OwnTargets | None) -> list[Fact]:
     if targets is None or not targets.rows:
         return []
     hindrance: list[Fact] = [("", targets.hindrance)] if targets.hindrance else []
-    return [("Targets", None), *hindrance, *((row.name, row.command) for row in targets.rows)]
+    return [("Targets", None), *hindrance, *((row.name, _way_to(row)) for row in targets.rows)]
+
+
+def _way_to(target: OwnTarget) -> str | Content:
+    words = way_to(target)
+    return words if target.reachable else Content.styled(f"! {words}", "$warning")
 
 
 def _policy(profile: Profile) -> str:

@@ -19,8 +19,15 @@ from tui.screens.base_screen import working
 from tui.screens.table_screen import TableScreen
 from tui.widgets.paged_table import Column
 
+
+def _state(row: TargetRow) -> str:
+    state = wording.state(row)
+    return state and f"! {state}"
+
+
 _COLUMNS: list[Column[TargetRow]] = [
-    Column("Target", 20, lambda row: f"{'! ' if row.why_unreachable else ''}{row.name}", least=12),
+    Column("Target", 20, lambda row: row.name, least=12),
+    Column("State", 13, _state, least=13, tint=lambda _row: "$warning"),
     Column("Leads to", 32, lambda row: place_in_words(row.host, row.port), rank=1, least=16),
     Column("For", 40, whom_in_words, rank=2, least=12),
     Column("Added by", 12, lambda row: "the operator" if row.by_operator else "a member", rank=3),

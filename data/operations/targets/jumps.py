@@ -7,12 +7,13 @@ opens a jump for it, counts while it lasts, and closes it; it asks every few sec
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import Any, Final
 
 from data.operations.actors import ActingUser, Actor, Member, origin_of, resolve
 from data.operations.audit import trail
 from data.operations.results import Denied, SessionOver
-from data.operations.targets.usable import usable_targets, why_not_jump
+from data.operations.targets.usable import usable_targets, why_not_jump, why_unreachable
 from data.rules import targets as rules
 from data.rules.audit_events import Event
 from data.rules.target_addresses import why_not_address
@@ -52,8 +53,8 @@ def find_target(tx: Tx, actor: Actor, host: str, port: int) -> JumpTarget | Deni
     asked = (target.port == port) & ((target.name == name) | (target.host == folded))
     found = list(usable_targets(me).where(asked))
     if not found:
-        listed = usable_targets(me).limit(rules.LISTED + 1)
-        return Denied(rules.not_among(host, port, [(row.name, row.port) for row in listed]))
+        reachable = ((row.name, row.port) for row in usable_targets(me) if not why_unreachable(tx, row))
+        return Denied(rules.not_among(host, port, islice(reachable, rules.LISTED + 1)))
     return _jump_target(min(found, key=lambda row: (row.name != name, not row.by_operator, row.name)))
 
 

@@ -12,7 +12,7 @@ from data.operations.actors import Acting, ActingUser
 from data.operations.audit import trail
 from data.operations.guards import require_permission, require_user, why_not
 from data.operations.results import Denied, Done
-from data.operations.targets.usable import usable_targets, why_not_jump
+from data.operations.targets.usable import usable_targets, why_not_jump, why_unreachable
 from data.operations.users.practices import NO_SUCH_PRACTICE, find_practice
 from data.rules import targets as rules
 from data.rules.audit_events import Event
@@ -57,12 +57,13 @@ class TargetsView:
 
 @dataclass(frozen=True, slots=True)
 class OwnTarget:
-    """A target of one's own, with the command line that reaches it."""
+    """A target of one's own, with the command line that reaches it, unless no one can as far as is known."""
 
     name: str
     host: str
     port: int
     command: str
+    reachable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,13 @@ def my_targets(me: ActingUser) -> OwnTargets:
     """Read the targets that the actor may reach, and how."""
     ssh = me.tx.services.ssh
     rows = (
-        OwnTarget(row.name, row.host, row.port, rules.jump_command(ssh, me.user.name, row.name, row.port))
+        OwnTarget(
+            name=row.name,
+            host=row.host,
+            port=row.port,
+            command=rules.jump_command(ssh, me.user.name, row.name, row.port),
+            reachable=not why_unreachable(me.tx, row),
+        )
         for row in usable_targets(me)
     )
     return OwnTargets(tuple(rows), why_not_jump(me) or "")
@@ -139,11 +146,9 @@ def my_targets(me: ActingUser) -> OwnTargets:
 
 def unreachable_targets(acting: Acting) -> list[str]:
     """Return the names of the targets of the account that no one can reach, as far as that is known."""
-    table, networks = models.Target, acting.tx.services.forwarding
-    rows = (
-        table.select().where((table.account == acting.account_id) & ~table.by_operator).order_by(table.name)
-    )
-    return [row.name for row in rows if rules.why_unreachable(row.host, by_operator=False, networks=networks)]
+    table = models.Target
+    rows = table.select().where(table.account == acting.account_id).order_by(table.name)
+    return [row.name for row in rows if why_unreachable(acting.tx, row)]
 
 
 def whom_in_words(row: TargetRow) -> str:
@@ -223,7 +228,6 @@ def _rows(acting: Acting, which: Any) -> list[TargetRow]:
             roles[target_id].add(Role(role))
         if user_name is not None:
             users[target_id].add(user_name)
-    networks = acting.tx.services.forwarding
     return [
         TargetRow(
             name=row.name,
@@ -235,7 +239,7 @@ def _rows(acting: Acting, which: Any) -> list[TargetRow]:
             roles=tuple(role for role in Role if role in roles[row.id]),
             users=tuple(sorted(users[row.id])),
             created_at=row.created_at,
-            why_unreachable=rules.why_unreachable(row.host, by_operator=row.by_operator, networks=networks),
+            why_unreachable=why_unreachable(acting.tx, row),
         )
         for row in target.select().where(which).order_by(target.name)
     ]

@@ -5,8 +5,9 @@ from typing import Any
 from peewee import fn
 
 from data.operations.actors import ActingUser
-from data.rules.targets import why_no_jump
+from data.rules import targets as rules
 from data.storage import models
+from data.store import Tx
 
 
 def usable_targets(me: ActingUser) -> Any:
@@ -24,4 +25,10 @@ def usable_targets(me: ActingUser) -> Any:
 
 def why_not_jump(me: ActingUser, sign_in: str = "") -> str | None:
     """Return why a user may not jump in the session that they act in, as the rule words it."""
-    return why_no_jump(me.policy, me.facts, me.step, restricted=me.session.restricted, sign_in=sign_in)
+    return rules.why_no_jump(me.policy, me.facts, me.step, restricted=me.session.restricted, sign_in=sign_in)
+
+
+def why_unreachable(tx: Tx, target: models.Target) -> str:
+    """Return why no one can reach a target, as far as that is known, as the rule words it; or nothing."""
+    networks = tx.services.forwarding
+    return rules.why_unreachable(target.host, by_operator=target.by_operator, networks=networks)

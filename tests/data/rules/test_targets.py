@@ -151,7 +151,7 @@ def test_what_is_not_among_them():
     many = [(f"t{number:02}", 22) for number in range(11)]
     assert not_among("::1", 22, many).endswith("[::1]:22 is not among your targets: " + ", ".join(
         name for name, _ in many[:10]) + ", ...")  # fmt: skip
-    none = "db9:22 is not among your targets: you have none. Security administrators add them."
+    none = "db9:22 is not among your targets: you have none that can be reached."
     assert not_among("db9", 22, []) == none
     assert place_in_words("\x1b[31m" + "x" * 300, 22).startswith("\\x1b[31mx")
     assert len(place_in_words("\x1b" * 300, 22)) < 70

@@ -3,7 +3,7 @@
 import click
 
 from data.operations.targets import registry
-from data.wording.targets import NONE_OF_YOURS
+from data.wording.targets import NONE_OF_YOURS, way_to
 from tui.cli.caller import Caller
 from tui.cli.command_groups import examples
 from tui.cli.confirmation import act
@@ -21,7 +21,13 @@ def targets(here: Caller, as_json: bool) -> None:
     if as_json:
         echo_json(
             [
-                {"name": row.name, "host": row.host, "port": row.port, "command": row.command}
+                {
+                    "name": row.name,
+                    "host": row.host,
+                    "port": row.port,
+                    "command": row.command,
+                    "reachable": row.reachable,
+                }
                 for row in mine.rows
             ]
         )
@@ -29,4 +35,4 @@ def targets(here: Caller, as_json: bool) -> None:
     if mine.hindrance or not mine.rows:
         tell(mine.hindrance or NONE_OF_YOURS)
     for row in mine.rows:
-        tell(f"{row.name}: {row.command}", hang=2)
+        tell(f"{row.name}: {way_to(row)}", hang=2)

@@ -80,14 +80,14 @@ def add(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @act
 def list_targets(here: Caller, as_json: bool) -> None:
-    """List the targets."""
+    """List the targets. `target show` says why one is unreachable."""
     rows = confirmed(here.run(registry.list_targets)).rows
     if as_json:
         echo_json([_as_json(row) for row in rows])
         return
     echo_table(
-        ("TARGET", "HOST", "PORT", "FOR"),
-        [(row.name, row.host, str(row.port), whom_in_words(row)) for row in rows],
+        ("TARGET", "HOST", "PORT", "FOR", "STATE"),
+        [(row.name, row.host, str(row.port), whom_in_words(row), wording.state(row)) for row in rows],
     )
 
 
