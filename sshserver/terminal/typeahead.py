@@ -20,7 +20,10 @@ Word = Callable[[], Awaitable[None]]
 _ROUNDS = 2
 """A key travels from its widget to the app; what the widget posts, such as a submission, travels next."""
 _PATIENCE = 0.5
-"""Seconds after which a key counts as done: its widget may be gone with its messages."""
+"""Seconds after which a key is followed once more: a widget may be gone with what followed it."""
+_LONGEST = 10.0
+"""Seconds after which a key counts as done, whatever holds it up. An app that is only kept from its keys by a
+busy machine must never get so far: the next key would overtake this one."""
 
 
 class TypeAheadApp(App[str | None]):
@@ -57,14 +60,28 @@ class TypeAheadApp(App[str | None]):
     async def _take(self, key: Key | Paste) -> None:
         self._under_way = True
         self._key_number += 1
-        done = partial(self._done, self._key_number)
-        # Neither the timer nor its context must keep an app alive that ends with this key.
-        self._impatience = asyncio.get_running_loop().call_later(
-            _PATIENCE, _give_up, weakref.ref(self), self._key_number, context=Context()
-        )
+        self._watch(self._key_number, asyncio.get_running_loop().time() + _LONGEST)
         path = self._path()
+        done = partial(self._done, self._key_number)
         await super().on_event(key)
         self._follow(path, _ROUNDS, done)
+
+    def _watch(self, number: int, until: float) -> None:
+        """Look after a key again before long."""
+        # Neither the timer nor its context must keep an app alive that ends with this key.
+        self._impatience = asyncio.get_running_loop().call_later(
+            _PATIENCE, _look_after, weakref.ref(self), number, until, context=Context()
+        )
+
+    async def _follow_again(self, number: int, until: float) -> None:
+        """Follow a key that is not done along the path as it is now; from a time on, count it as done."""
+        if number != self._key_number or not self._under_way:
+            return
+        if asyncio.get_running_loop().time() > until:
+            await self._done(number)
+        else:
+            self._watch(number, until)
+            self._follow(self._path(), _ROUNDS, partial(self._done, number))
 
     def _path(self) -> list[MessagePump]:
         """Return the path of a key: the focused widget and all its ancestors, up to the app."""
@@ -82,7 +99,7 @@ class TypeAheadApp(App[str | None]):
             self.post_message(Callback(done))
 
     async def _done(self, number: int) -> None:
-        """Continue with the next key, unless this one was already given up."""
+        """Continue with the next key, unless that was already done."""
         if number != self._key_number or not self._under_way:
             return
         if self._impatience is not None:
@@ -93,7 +110,7 @@ class TypeAheadApp(App[str | None]):
             await self._take(self._keys.popleft())
 
 
-def _give_up(app: "weakref.ref[TypeAheadApp]", number: int) -> None:
-    """Count a key as done if its callback never came back."""
+def _look_after(app: "weakref.ref[TypeAheadApp]", number: int, until: float) -> None:
+    """Follow a key again if its callback has not come back."""
     if (alive := app()) is not None:
-        alive.post_message(Callback(partial(alive._done, number)))  # noqa: SLF001 - its own.
+        alive.post_message(Callback(partial(alive._follow_again, number, until)))  # noqa: SLF001 - its own.
