@@ -309,7 +309,7 @@ async def test_following_is_no_activity(world, reads):
         await person.presses("enter")
         await until(lambda: app._exit)
         assert app.return_value == "Signed out after 0.02 minutes without activity."
-    assert reads.count("changes_since") > 3
+    assert "changes_since" in reads, "since the last key"
 
 
 async def test_a_database_that_is_away_is_told_of(world, monkeypatch):

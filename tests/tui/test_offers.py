@@ -413,10 +413,15 @@ async def walks_security(person: Person, me: Member, mode: Mode) -> None:
         # The button of the mode before may still say that it was pressed, which chooses that one again.
         screen.chosen = Mode(wanted)
         async with asyncio.timeout(PATIENCE):
-            while pressed.pressed_button.name != wanted or not screen._is_previewed(Mode(wanted)):
+            while _pressed_name(pressed) != wanted or not screen._is_previewed(Mode(wanted)):
                 await asyncio.sleep(0.002)
         await settles(person)
         assert ("apply" in offered(person)) == possible(world, set_mode, Mode(wanted)), wanted
+
+
+def _pressed_name(buttons: RadioSet) -> str | None:
+    """Return the mode of the pressed button; for a moment while another one is pressed there is none."""
+    return buttons.pressed_button and buttons.pressed_button.name
 
 
 async def walks_sessions_and_practices(person: Person, me: Member) -> None:
