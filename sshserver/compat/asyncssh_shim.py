@@ -19,6 +19,7 @@ from asyncssh.public_key import KeyImportError, SSHKey, decode_ssh_public_key
 
 from sshserver.algorithms import has_gcm, narrow_ciphers, processor_has_aes
 from sshserver.compat.asyncssh_saslprep import SASLPrepError, prepare
+from sshserver.compat.asyncssh_jumps import DataReceiver
 from sshserver.compat.hooks import AuthOutcome, ChannelHooks, TransportHooks, UserAuthHooks
 from sshserver.limits.limit_values import Limits
 
@@ -38,6 +39,7 @@ _SHADOWED: Final = {
     "_finish_recv_packet": ["self", "pkttype", "seq", "_task", "is_async"],
     "_send": ["self", "data"],
     "send_packet": ["self", "pkttype", "args", "handler"],
+    "_recv_pkthdr": ["self"],
     "_process_session_open": ["self", "packet"],
     "_process_direct_tcpip_open": ["self", "packet"],
 }
@@ -91,6 +93,7 @@ HOOKS: Final = frozenset(
         "_finish_recv_packet",
         "_send",
         "send_packet",
+        "_recv_pkthdr",
         "_process_session_open",
         "_process_env_request",
     }
@@ -149,6 +152,7 @@ def install(
     _prefer_gcm(connection)
     _write_unless_closing(connection)
     _leave_out_ignored(connection)
+    _hook(private, "_recv_pkthdr", DataReceiver(connection))
 
     async def reload_config() -> None:
         """Keep the options: no setting of ours depends on the user's name."""

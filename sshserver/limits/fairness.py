@@ -103,7 +103,7 @@ class InputShares:
 
     def charge(self, user: Hashable, seconds: float) -> float:
         """Count the seconds that input of `user` took; return for how many seconds to stop reading it."""
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         due = max(self._due.get(user, now), now) + seconds / _INPUT_SHARE
         self._due[user] = due
         return max(0.0, due - now - _INPUT_BURST / _INPUT_SHARE)
@@ -154,7 +154,7 @@ class TargetPieces:
 
     def buffer(self, reader: object) -> memoryview:
         """Return where the next piece of `reader` goes; it is passed on before anyone else reads."""
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         if now >= self._until:
             self._crowd, self._readers = max(1, len(self._readers)), set()
             self._until = now + _COUNTED_SECONDS

@@ -79,10 +79,11 @@ class Limits:
     """Bytes that may wait to be sent to a client that does not read."""
     read_bytes: int = 4096
     """Bytes read from one connection before another gets a turn: a hundred of the smallest packets."""
-    carried_bytes: int = 65536
-    """The same where jumps carry large pieces, from a client or from a target: two of the largest packets."""
-    carried_in_turn: int = 524288
-    """Bytes that all jumps together are read in one turn of the loop: some milliseconds of its time."""
+    carried_bytes: int = 130_000
+    """The same where jumps carry large pieces, from a client or a target. With what packets add, one fills
+    two TCP segments of the largest size, so that no small segment follows."""
+    carried_in_turn: int = 650_000
+    """Bytes that all jumps together are read in one turn of the loop: half a millisecond of its time."""
     jump_window: int = 524288
     """Bytes that a client may send on a jump before its target has taken them."""
 

@@ -12,6 +12,7 @@ from typing import Final, Protocol, cast
 
 import asyncssh
 
+from sshserver.compat.asyncssh_jumps import send_data
 from sshserver.limits.limit_values import Limits
 from sshserver.session.idle import IdleWatch
 
@@ -81,7 +82,7 @@ class Jump(asyncssh.SSHTCPSession[bytes]):
         """Start to read the target."""
         self.release("starting")
 
-    def data_received(self, data: bytes, _datatype: int | None) -> None:
+    def data_received(self, data: bytes | memoryview, _datatype: int | None) -> None:
         """Pass on what the client sends."""
         self.sent += len(data)
         self._on_input(len(data))
@@ -160,7 +161,7 @@ class Jump(asyncssh.SSHTCPSession[bytes]):
         self._idle.touch()
         if self._channel is not None:
             with contextlib.suppress(OSError):  # It is closing, and the target will be told.
-                self._channel.write(cast("bytes", data))
+                send_data(self._channel, data)
 
     def target_ended(self) -> None:
         """Tell the client that the target sends no more; the client may still send."""
@@ -240,7 +241,7 @@ class TargetSide(asyncio.BufferedProtocol):
         self._transport = None
         self._jump.target_lost()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Send to the target."""
         if self._transport is not None:
             self._transport.write(data)

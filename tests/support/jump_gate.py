@@ -19,6 +19,8 @@ from sshserver.limits.limit_values import Limits
 from sshserver.server import Server, serve
 from sshserver.telemetry.connection_events import Telemetry
 
+GCM = "aes128-gcm@openssh.com"
+"""What OpenSSH takes where the server prefers it."""
 WITHIN = 50
 """Seconds that a slow machine gets for what is promised within five."""
 
@@ -68,8 +70,9 @@ class Gate:
     ) -> asyncssh.SSHClientConnection:
         """Sign in with a key and a code, here or at another server."""
         self.people.clock.forward(60)
-        keys, port = [self.people.keys[name]], (at or self.server).port
-        connection, _ = await connect(port, name, [self.people.code()], keys=keys, **options)
+        options = {"keys": [self.people.keys[name]], "encryption_algs": [GCM], **options}
+        port = (at or self.server).port
+        connection, _ = await connect(port, name, [self.people.code()], **options)
         return connection
 
     async def add(self, name: str, host: str = HOST, port: int | None = None, **whom: Any) -> None:
