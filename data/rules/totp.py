@@ -4,7 +4,7 @@ import base64
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hmac import compare_digest
+from hmac import compare_digest, digest
 
 import pyotp
 
@@ -56,7 +56,15 @@ def step_at(moment: datetime) -> int:
 
 def code_at(secret: str, step: int) -> str:
     """Return the six digits for a time step of a base32 secret."""
-    return pyotp.TOTP(secret, digits=DIGITS, interval=STEP_SECONDS).generate_otp(step)
+    return _code_at(decode_secret(secret), step)
+
+
+def _code_at(key: bytes, step: int) -> str:
+    """Return the six digits for a time step (RFC 4226 section 5.3)."""
+    mac = digest(key, step.to_bytes(8), "sha1")
+    start = mac[-1] & 0xF
+    number = int.from_bytes(mac[start : start + 4]) & 0x7FFF_FFFF
+    return f"{number % 10**DIGITS:0{DIGITS}}"
 
 
 def match_step(
@@ -74,11 +82,11 @@ def match_step(
     one. A code that by chance belongs to both a dead and a live step in the window counts for the live
     one. Every step of the window is computed whatever the answer.
     """
-    present = step_at(at)
+    present, key, typed = step_at(at), decode_secret(secret), code.encode("utf-8", "replace")
     hits = [
         step
         for step in range(max(0, present - window), present + window + 1)
-        if compare_digest(code_at(secret, step).encode(), code.encode("utf-8", "replace"))
+        if compare_digest(_code_at(key, step).encode(), typed)
     ]
     live = [step for step in hits if step > after and step not in barred]
     if live:

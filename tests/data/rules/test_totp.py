@@ -76,7 +76,7 @@ def test_spent_code_is_not_a_wrong_one(secret, moment):
 
 def test_code_of_a_spent_and_a_live_step(monkeypatch):
     """It counts for the live one."""
-    monkeypatch.setattr(totp, "code_at", lambda _secret, _step: "123456")
+    monkeypatch.setattr(totp, "_code_at", lambda _key, _step: "123456")
     assert totp.match_step(RFC_SECRET, "123456", at=NOON, after=PRESENT) == Matched(PRESENT + 1)
 
 
