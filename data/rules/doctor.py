@@ -244,6 +244,16 @@ def _certificates(facts: CertificateFacts) -> Iterator[_Parts]:
         )
 
 
+def judge_reserved(account: str, serials: Sequence[int]) -> tuple[Finding, ...]:
+    """Judge which live certificates of an account bear principals that were reserved since."""
+    if not serials:
+        return ()
+    named = People(len(serials), tuple(map(str, serials[:NAMED]))).listed
+    said = f"Certificates bear principals that are reserved now; their serials: {named}."
+    advice = "Restart the server, which withdraws them, or: twofold cert withdraw SERIAL"
+    return (Finding(_topic(account), Level.PROBLEM, said, advice),)
+
+
 def judge_targets(account: str, unreachable: Sequence[str]) -> tuple[Finding, ...]:
     """Judge which targets of an account no one can reach, given by name."""
     if not unreachable:

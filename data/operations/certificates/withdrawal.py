@@ -13,13 +13,15 @@ from data.operations.actors import Acting
 from data.operations.audit import trail
 from data.operations.certificates.effective_principals import principals_of_all
 from data.rules.audit_events import Event
-from data.rules.source_addresses import Origin
+from data.rules.source_addresses import ON_HOST, Origin
 from data.storage import models
 from data.store import Tx
 
 _AT_ONCE = 500
 """Rows that one statement names."""
 _SERIALS_RECORDED = 100
+_ACTOR = "system:certificates"
+_RESERVED = "a principal was reserved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,36 @@ def withdraw_unentitled(acting: Acting, users: Any, because: str, *, user: model
     serials = unentitled(acting.tx, users)
     _withdraw_these(acting.tx, serials, because)
     return _recorded(acting, user.name if user else None, because, serials)
+
+
+def withdraw_reserved(tx: Tx) -> None:
+    """Withdraw, in all accounts, what bears a principal that was reserved since, and record it.
+
+    The settings reserve names, which no operation changes, so every server does this before it serves.
+    """
+    for account in list(models.Account.select().order_by(models.Account.id)):
+        if serials := reserved_since(tx, account.id):
+            _withdraw_these(tx, serials, _RESERVED)
+            detail = _detail(_RESERVED, serials)
+            event = Event.CERTIFICATES_WITHDRAWN
+            trail.write(tx, event, ON_HOST, account_id=account.id, actor=_ACTOR, user=None, **detail)
+
+
+def reserved_since(tx: Tx, account_id: int) -> list[int]:
+    """Return the serials of an account's live certificates with a principal that was reserved since."""
+    users, reserved = models.User, list(tx.services.reserved_principals)
+
+    def owners(table: Any, owner: Any) -> Any:
+        # The names are compared as they are folded in the settings.
+        return table.select(owner).where(~table.by_operator, fn.LOWER(table.principal).in_(reserved))
+
+    own, shared = models.UserPrincipal, models.PracticePrincipal
+    may_bear = (
+        users.name.in_(reserved)
+        | users.id.in_(owners(own, own.user))
+        | users.practice.in_(owners(shared, shared.practice))
+    )
+    return unentitled(tx, (users.account == account_id) & may_bear)
 
 
 def unentitled(

@@ -6,15 +6,17 @@ import pytest
 from support.certificates import give_certificate, live_serials
 from support.database import OPERATOR, SECURITY, SYSTEM, World
 
-from data.operations.actors import Member
+from data.operations.actors import Member, Operator
 from data.operations.audit import trail
 from data.operations.certificates.effective_principals import principals_of
+from data.operations.certificates.withdrawal import withdraw_reserved
 from data.operations.guards import FRESH_FOR
-from data.operations.maintenance import accounts
+from data.operations.maintenance import accounts, doctor_facts
 from data.operations.results import Denied, Done, FreshProofNeeded
 from data.operations.users import bulk_actions, lifecycle, practices, principals, user_summaries
 from data.operations.users.bulk_actions import Bulk, BulkResult
 from data.operations.users.principals import PrincipalPreview, PrincipalRow
+from data.rules.doctor import Finding, Level
 from data.rules.principals import MOST_PRINCIPALS, reserved_names
 from data.storage import models
 
@@ -105,6 +107,43 @@ def test_reserved_later(world, boss):
     assert isinstance(give_there(world, "Main", "web"), Done)
     assert borne(world, "ben") == {"ben", "deploy", "web"}
     assert isinstance(give(world, "ben", "deploy"), Denied)
+
+
+@pytest.mark.feature("certificate-withdrawal")
+def test_what_bears_names_reserved_later_is_withdrawn(world, boss):
+    """A user's own name, or what an administrator gave; what only bears those of the operator stays."""
+    give(world, "ben", "Deploy", boss)
+    give(world, world.user("kim"), "web")
+    give(world, "kim", "deploying", boss)
+    world.user("deploy")
+    world.user("joe")
+    world.run(practices.move_user, OPERATOR, "joe", "North")
+    give_there(world, "North", "web", boss)
+    by_name, given, by_operator, by_practice = (
+        give_certificate(world, world.session(name)) for name in ("deploy", "ben", "kim", "joe")
+    )
+    kept = {by_operator, give_certificate(world, boss), give_certificate(world, boss)}
+    world.run(withdraw_reserved)
+    assert live_serials(world) == {by_name, given, by_practice, *kept}
+    reserved = reserved_names(["deploy", "web"])
+    world.store.services = world.services = replace(world.services, reserved_principals=reserved)
+    gone = {by_name, given, by_practice}
+
+    def problems() -> list[Finding]:
+        found = world.run(doctor_facts.check_accounts, Operator("root"))
+        return [each for each in found if each.level is Level.PROBLEM and "reserved" in each.sentence]
+
+    (problem,) = problems()
+    assert all(str(serial) in problem.sentence for serial in gone)
+    assert "Restart the server" in problem.advice
+    world.run(withdraw_reserved)
+    assert live_serials(world) == kept
+    assert problems() == []
+    entry = world.run(trail.list_entries, OPERATOR, trail.Filter(event="certificate.withdrawn"))[0]
+    assert entry.sentence == "3 certificates withdrawn: a principal was reserved"
+    assert entry.actor == "system:certificates"
+    world.run(withdraw_reserved)
+    assert len(world.run(trail.list_entries, OPERATOR, trail.Filter(event="certificate.withdrawn"))) == 1
 
 
 @pytest.mark.feature("principals")

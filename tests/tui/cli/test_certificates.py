@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from data.rules import public_keys
 from data.rules.certificate_issuing import TURNED_OFF
 from data.rules.ssh_certificates import Extension
 from data.storage import models
+from tui.cli.open_installation import system_clock
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
 
@@ -217,3 +219,26 @@ def test_what_is_withdrawn_is_said_first(world, anna):
     give_certificate(world, boss)
     assert run_as(world, boss, "me", "password", stdin=b"a wholly new password").err.startswith(words)
     assert live_serials(world) == {given}
+
+
+@pytest.mark.feature("certificate-withdrawal")
+def test_reserved_later(clinic, home):
+    """The check-up says so; the server withdraws them before it serves, and so does it if it then cannot."""
+    clinic("ca", "init")
+    models.database.connect(reuse_if_open=True)
+    anna, now = models.User.get(models.User.name == "anna"), system_clock()
+    models.Certificate.insert(
+        serial=7, authority=models.CertificateAuthority.get(), user=anna, key_id="Clinic/anna#7",
+        fingerprint="SHA256:x", principals="anna", issued_at=now, until=now + timedelta(hours=8),
+    ).execute()  # fmt: skip
+    models.database.close()
+    (home / "twofold.toml").write_text('[certificates]\nreserved = ["anna"]\n')
+    shown = clinic("doctor")
+    assert shown.status == 1
+    assert "problem account Clinic: Certificates bear principals that are reserved now" in shown.out
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        served = clinic("serve", "--host", "127.0.0.1", "--port", port, "--workers", "2")
+    assert served.err.startswith(f"twofold: Port {port}"), served.err
+    assert "reserved now" not in clinic("doctor").out
+    assert "withdrawn" in clinic("cert", "list", "--all").out

@@ -13,6 +13,7 @@ import click
 from data.authserver.addresses import Addresses, RadiusPortError
 from data.authserver.http_settings import HttpSettings, HttpSettingsError
 from data.errors import ExplainedError
+from data.operations.certificates.withdrawal import withdraw_reserved
 from data.operations.policy import needs_attention
 from data.operations.policy.needs_attention import NeedsAttention
 from data.operations.signin import worker_sessions
@@ -69,6 +70,8 @@ def serve_node(
         logging_setup.configure(here.settings.log_level, here.settings.log_format)
         if files < open_files.FEW:
             tell(_log, logging.WARNING, "files.few", limit=files, wanted=open_files.FEW)
+        here.store.run_now(withdraw_reserved)
+        here.store.rest()
         address = host or here.settings.host
         chosen = here.settings.port if port is None else port
         at_http = here.settings.http if http is None else here.settings.http.at(*http)
