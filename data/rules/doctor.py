@@ -254,6 +254,15 @@ def judge_reserved(account: str, serials: Sequence[int]) -> tuple[Finding, ...]:
     return (Finding(_topic(account), Level.PROBLEM, said, advice),)
 
 
+def judge_lists(account: str) -> Finding:
+    """Say of an account that issues certificates how hosts learn which were withdrawn, without HTTP."""
+    said = "No [http] in twofold.toml: hosts cannot fetch the list of withdrawn certificates by HTTP."
+    advice = (
+        "Serve HTTP, or have each host fetch the list by ssh: twofold ca krl. See: twofold help certificates"
+    )
+    return Finding(_topic(account), Level.NOTE, said, advice)
+
+
 def judge_targets(account: str, unreachable: Sequence[str]) -> tuple[Finding, ...]:
     """Judge which targets of an account no one can reach, given by name."""
     if not unreachable:

@@ -86,6 +86,17 @@ def check_quickly(tx: Tx) -> tuple[Finding, ...]:
     return tuple(finding for finding in findings if finding and finding.level is not Level.FINE)
 
 
+def check_lists(tx: Tx, operator: Operator) -> tuple[Finding, ...] | Denied:
+    """Judge, where HTTP is not served, the accounts that issue certificates."""
+    accounts = in_each_account(tx, operator)
+    if isinstance(accounts, Denied):
+        return accounts
+    table = models.Account
+    ours = table.id.in_([acting.account_id for acting in accounts])
+    issuing = table.select().where(ours & (table.certificate_hours > 0)).order_by(table.name)
+    return tuple(doctor.judge_lists(account.name) for account in issuing)
+
+
 def check_sending(tx: Tx) -> Finding | None:
     """Judge how well codes were delivered in the last day."""
     table = models.AuditEntry

@@ -242,3 +242,17 @@ def test_reserved_later(clinic, home):
     assert served.err.startswith(f"twofold: Port {port}"), served.err
     assert "reserved now" not in clinic("doctor").out
     assert "withdrawn" in clinic("cert", "list", "--all").out
+
+
+@pytest.mark.feature("certificates-checked")
+def test_no_http_for_the_lists(clinic, home):
+    """The check-up says what hosts then need, once certificates are issued."""
+    hint = "note account Clinic: No [http] in twofold.toml: hosts cannot fetch the list"
+    clinic("ca", "init")
+    assert hint not in " ".join(clinic("doctor").out.split())
+    clinic("policy", "set", "--certificate-hours", "8", "--yes")
+    shown = " ".join(clinic("doctor").out.split())
+    assert hint in shown
+    assert "by ssh: twofold ca krl" in shown
+    (home / "twofold.toml").write_text('[http]\nlisten = "127.0.0.1:8443"\n')
+    assert hint not in " ".join(clinic("doctor").out.split())

@@ -88,6 +88,8 @@ def _in_the_database(here: Installation) -> Iterator[Finding]:
     yield run(doctor_facts.check_secrets)
     yield from confirmed(run(doctor_facts.check_clock, operator))
     yield from confirmed(run(doctor_facts.check_accounts, operator))
+    if not here.settings.http.host:
+        yield from confirmed(run(doctor_facts.check_lists, operator))
     if (sending := run(doctor_facts.check_sending)) is not None:
         yield sending
 
