@@ -7,6 +7,8 @@ from data.rules.domain_types import Application
 
 Network = IPv4Network | IPv6Network
 
+_MAPPED = IPv6Network("::ffff:0:0/96")
+"""The prefix under which a socket shows IPv4 addresses (RFC 4291 section 2.5.5.2)."""
 _NAT64 = ip_network("64:ff9b::/96")
 """The prefix under which a translator presents IPv4 addresses (RFC 6052 section 2.1)."""
 _LONGEST_ZONE = 15
@@ -66,6 +68,14 @@ def parse_network(text: str) -> Network | None:
         return ip_network(text.strip())
     except ValueError:
         return None
+
+
+def unmapped(network: Network) -> Network:
+    """Return the IPv4 network that an IPv4-mapped one stands for; any other is returned as it is."""
+    if not isinstance(network, IPv6Network) or not network.subnet_of(_MAPPED):
+        return network
+    address = IPv4Address(int(network.network_address) & 0xFFFF_FFFF)
+    return IPv4Network((address, network.prefixlen - _MAPPED.prefixlen))
 
 
 def is_address(text: str) -> bool:

@@ -13,6 +13,8 @@ from enum import StrEnum
 from typing import Final
 
 from data.rules.public_keys import PublicKey
+from data.rules.safe_text import safe
+from data.rules.user_fields import TEXT_LIMIT
 
 Sign = Callable[[bytes], bytes]
 """Signs with an Ed25519 key; returns the 64 bytes of the signature."""
@@ -78,6 +80,11 @@ class Terms:
     valid_before: datetime
     extensions: frozenset[Extension]
     source_addresses: tuple[str, ...] = ()
+
+
+def key_id(account: str, user: str, serial: int) -> str:
+    """Return the key ID of a certificate, which hosts log: no terminal acts on anything in it."""
+    return f"{safe(account, TEXT_LIMIT)}/{user}#{serial}"
 
 
 def ssh_string(value: bytes | str) -> bytes:

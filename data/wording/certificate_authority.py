@@ -1,6 +1,7 @@
 """What the commands say about the authority of certificates."""
 
 from data.operations.certificates.authorities import AuthoritiesView, AuthorityRow
+from data.rules.safe_text import safe
 from data.wording.words import Question, counted, moment
 
 _SSHD = (
@@ -40,4 +41,4 @@ def rotate_authority(view: AuthoritiesView) -> Question:
 
 
 def _trusted(row: AuthorityRow, account: str) -> str:
-    return f"{row.public_key} Twofold CA of {account}"
+    return f"{row.public_key} Twofold CA of {safe(account)}"

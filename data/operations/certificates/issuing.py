@@ -14,8 +14,9 @@ from data.rules.audit_events import Event
 from data.rules.certificate_issuing import CodeInSession, MayHave, MayNotHave, judge, why_too_many
 from data.rules.domain_types import FirstFactor
 from data.rules.public_keys import PublicKey
-from data.rules.source_addresses import parse_network
-from data.rules.ssh_certificates import CLOCKS_DIFFER, SERIAL_BITS, Extension, Terms, certify
+from data.rules.safe_text import safe
+from data.rules.source_addresses import Network, parse_network, unmapped
+from data.rules.ssh_certificates import CLOCKS_DIFFER, SERIAL_BITS, Extension, Terms, certify, key_id
 from data.storage import models
 from data.store import Tx
 
@@ -102,7 +103,7 @@ def _issue(me: ActingUser, wanted: _Wanted, life: timedelta) -> IssuedCertificat
     serial = _new_serial(me.tx)
     terms = Terms(
         serial,
-        f"{account.name}/{me.user.name}#{serial}",
+        key_id(account.name, me.user.name, serial),
         wanted.principals,
         now - CLOCKS_DIFFER,
         now + life,
@@ -151,10 +152,13 @@ def _sources(texts: tuple[str, ...]) -> tuple[str, ...] | Denied:
     """Read networks, each once and in the order given; OpenSSH takes nothing else."""
     if len(texts) > MOST_SOURCES:
         return Denied(f"A certificate can be bound to at most {MOST_SOURCES} networks.")
-    networks = [parse_network(text) for text in texts]
-    read = [network for network in networks if network is not None]
-    if len(read) < len(texts):
-        return Denied("That is not a network. Write an address, or a network such as 10.0.0.0/24.")
+    read: list[Network] = []
+    for text in texts:
+        if (network := parse_network(text)) is None:
+            said = f"{safe(text, 64)} is not an address or a network."
+            return Denied(f"{said} Write one such as 10.0.0.7 or 10.0.0.0/24, and no host's name.")
+        # sshd takes a mapped address for the IPv4 one, and compares no address with another family's.
+        read.append(unmapped(network))
     return tuple(dict.fromkeys(map(str, read)))
 
 

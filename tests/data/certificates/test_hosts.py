@@ -100,6 +100,10 @@ async def test_as_whom_until_when_and_from_where(world, authority, sshd, tmp_pat
     certificate_for(world, ben, key, ELSEWHERE)
     assert "not from a permitted source address (127.0.0.1)" in await refused()
     assert await sshd.opens(key, "-b", ELSEWHERE) == OPENED
+    for mapped in ("::ffff:127.0.0.1", "::ffff:127.0.0.0/120"):
+        certificate_for(world, ben, key, mapped)
+        assert await sshd.opens(key) == OPENED
+        assert await sshd.opens(key, "-b", "127.0.1.1") is None
 
 
 @pytest.mark.feature("certificates-hosts")

@@ -27,6 +27,7 @@ from data.rules.policy import NOT_AVAILABLE
 from data.rules.public_keys import ALGORITHMS, KeyFault, PublicKey
 from data.rules.ssh_certificates import Extension, Terms, certify, ed25519_blob, ssh_string
 from data.storage import models
+from data.wording.certificate_authority import authority_lines
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
 CODE = FreshProofNeeded(FreshProof.CODE)
@@ -211,8 +212,10 @@ def test_who_gets_none(world, authority):
         (me, None, (), "Give the public key"),
         (me, "ssh-rsa x", (), "not an OpenSSH public key"),
         (me, authority.present.public_key, (), "key of a certificate authority"),
-        (me, KEY, ("10.0.0.1/8",), "not a network"),
-        (me, KEY, ("fe80::1%eth0",), "not a network"),
+        (me, KEY, ("10.0.0.1/8",), "10.0.0.1/8 is not an address"),
+        (me, KEY, ("10.0.0.1", "fe80::1%eth0"), "fe80::1%eth0 is not an address"),
+        (me, KEY, ("::ffff:10.0.0.1.",), "not an address"),
+        (me, KEY, ("x\u202e" * 99,), "x\\u202ex"),
         (me, KEY, ("10.0.0.1",) * 17, "at most 16"),
         (reserved, KEY, (), "reserved"),
     ):
@@ -243,6 +246,25 @@ def test_who_gets_none(world, authority):
     assert "100 certificates" in issue(world, me).message
     world.clock.forward(hours=1)
     assert issue(world, world.session("anna")).until > world.clock.now
+
+
+@pytest.mark.feature("certificates-issued")
+def test_a_key_id_is_safe_to_show(world, authority):
+    """Hosts log it: what a terminal would act on in the name of an account is escaped."""
+    me = world.enrol(world.user("anna"))
+    for name, shown in (
+        ("Praxis Müller", "Praxis Müller"),
+        ("Clinic\u202e\x1b[31m", r"Clinic\u202e\x1b[31m"),
+        ("\u202e" * 120, r"\u202e" * 19 + r"\u202…"),
+    ):
+        world.run(accounts.rename_account, OPERATOR, world.row("anna").account.name, name)
+        made = issued(world, me)
+        assert made.key_id == f"{shown}/anna#{made.serial}"
+        assert made.line.endswith(f" {made.key_id}")
+        assert made.key_id.encode() in base64.b64decode(made.line.split()[1])
+        view = world.run(authorities.show_authorities, OPERATOR)
+        (line,) = (line for line in authority_lines(view) if "Twofold CA of" in line)
+        assert line.partition(" Twofold CA of ")[2].isprintable()
 
 
 def test_a_serial_is_given_once(world, authority):

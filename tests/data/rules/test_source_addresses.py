@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.rules.source_addresses import is_address, normalise, parse_network, source_in_words, source_of
+from data.rules.source_addresses import (
+    is_address,
+    normalise,
+    parse_network,
+    source_in_words,
+    source_of,
+    unmapped,
+)
 
 NAT64 = IPv6Network("64:ff9b::/96")
 
@@ -75,3 +82,21 @@ def test_what_is_no_address_raises_nothing(text):
 def test_a_source_on_the_host_is_named_once():
     assert source_in_words("ssh", "192.0.2.1") == "ssh 192.0.2.1"
     assert source_in_words("local", "local") == "local"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("::ffff:10.0.0.1", "10.0.0.1/32"),
+        ("::ffff:a00:0/104", "10.0.0.0/8"),
+        ("::ffff:0:0/96", "0.0.0.0/0"),
+        ("::/0", "::/0"),
+        ("::ffff:0:0/95", "::fffe:0:0/95"),
+        ("2001:db8::/32", "2001:db8::/32"),
+        ("192.0.2.0/24", "192.0.2.0/24"),
+    ],
+)
+def test_unmapped(written, meant):
+    """Only what lies within the mapped addresses stands for IPv4 addresses."""
+    network = ip_network(written, strict=False)
+    assert str(unmapped(network)) == meant

@@ -72,7 +72,7 @@ def test_one_line(world, anna):
     assert [str(each) for each in networks] == ["192.0.2.7/32", "10.0.0.0/8", "2001:db8::/32"]
     wrong = run_as(world, anna, "cert", "--bind-address", "here")
     assert (wrong.status, wrong.out) == (1, "")
-    assert "That is not a network" in wrong.err
+    assert "here is not an address or a network. Write one such as 10.0.0.7" in wrong.err
     assert run_as(world, anna, "cert", "--bindaddress", "here").status == 2
     nothing = run_as(world, anna, "cert", "-", stdin=b"")
     assert (nothing.status, nothing.out) == (1, "")
