@@ -124,8 +124,8 @@ class ServerContext(Generic[_Connection]):
 
     @property
     def _open_files(self) -> int:
-        """How many files the clients take: one for each connection, and one for each jump."""
-        return len(self.connections) + len(self.jumps)
+        """How many files the clients take: one for each connection, and those of each jump."""
+        return len(self.connections) + len(self.jumps) + self.dialler.spare_sockets
 
     def _hang_up(self, because: Misuse, address: str) -> bool:
         self.misuses[because] += 1

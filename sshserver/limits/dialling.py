@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import errno
 import os
 import socket
 import threading
@@ -11,10 +10,16 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any, Final
 
+from aiohappyeyeballs import start_connection
+
 from data.rules.target_addresses import reached_by
 from sshserver.limits.limit_values import Limits
 
 _ADDRESS_FAMILIES: Final = (socket.AF_INET, socket.AF_INET6)
+_MOST_DIALLED: Final = 8
+"""Addresses of one target that are dialled; each takes an open file until one of them answers."""
+_NEXT_SECONDS: Final = 0.25
+"""How long an address may take to answer before the next is dialled beside it (RFC 8305 section 5)."""
 
 
 class DialError(Exception):
@@ -33,6 +38,11 @@ class _Found:
     address: str
     socket_address: Any
 
+    @property
+    def info(self) -> tuple[int, int, int, str, Any]:
+        """The form of getaddrinfo(3)."""
+        return self.family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", self.socket_address
+
 
 class Dialler:
     """Resolves and dials for all connections of a server.
@@ -45,6 +55,8 @@ class Dialler:
         """Resolve at most `limits.lookups` hosts at a time."""
         self._limits = limits
         self._lookups: dict[tuple[str, int], asyncio.Future[list[_Found]]] = {}
+        self.spare_sockets = 0
+        """How many sockets are taken or may be, beyond one for each target that is dialled."""
 
     async def dial(
         self, name: str, host: str, port: int, why_not: Callable[[str, bool], str | None]
@@ -63,19 +75,15 @@ class Dialler:
         if not allowed:
             reason = next(iter(refusals.values()), None) or "is not known"
             raise DialError("address", f"{name} cannot be reached: its address {reason}.")
-        last: OSError | None = None
-        for each in allowed:
-            try:
-                return await self._connect(each, self._limits.dial_seconds / len(allowed)), each.address
-            except OSError as error:
-                last = error
-        if isinstance(last, TimeoutError) or last is None:
-            raise DialError(
-                "no_answer", f"{name} did not answer within {self._limits.dial_seconds:g} seconds."
-            )
-        raise DialError(
-            "no_answer", f"{name} cannot be reached: {os.strerror(last.errno or errno.ECONNABORTED)}."
-        )
+        try:
+            async with asyncio.timeout(self._limits.dial_seconds):
+                return await self._connect(allowed[:_MOST_DIALLED])
+        except TimeoutError:
+            seconds = self._limits.dial_seconds
+            raise DialError("no_answer", f"{name} did not answer within {seconds:g} seconds.") from None
+        except OSError as error:  # Without a number, if the addresses differ in what is wrong with them.
+            why = os.strerror(error.errno) if error.errno else "none of its addresses answers"
+            raise DialError("no_answer", f"{name} cannot be reached: {why}.") from None
 
     async def _resolve(self, name: str, host: str, port: int) -> list[_Found]:
         with contextlib.suppress(OSError, UnicodeError):
@@ -96,17 +104,21 @@ class Dialler:
         except (OSError, UnicodeError):
             raise DialError("lookup", f"The host of {name} could not be looked up.") from None
 
-    async def _connect(self, found: _Found, seconds: float) -> socket.socket:
-        dialling = socket.socket(found.family, socket.SOCK_STREAM)
+    async def _connect(self, judged: list[_Found]) -> tuple[socket.socket, str]:
+        """Connect to whichever of these answers first; each is dialled a moment after the one before."""
+        spare = len(judged) - 1
+        self.spare_sockets += spare
         try:
-            dialling.setblocking(False)
-            self._configure(dialling)
-            async with asyncio.timeout(seconds):
-                await asyncio.get_running_loop().sock_connect(dialling, found.socket_address)
+            infos = [each.info for each in judged]
+            dialled = await start_connection(infos, happy_eyeballs_delay=_NEXT_SECONDS)
+        finally:
+            self.spare_sockets -= spare
+        try:
+            self._configure(dialled)
+            return dialled, str(dialled.getpeername()[0])
         except BaseException:
-            dialling.close()
+            dialled.close()
             raise
-        return dialling
 
     def _configure(self, dialling: socket.socket) -> None:
         """Have the system find out that a silent target is dead, as soon as for a client."""

@@ -91,7 +91,7 @@ class Limits:
     """Host names that are looked up at a time; each takes a thread for as long as the resolver takes."""
     lookup_seconds: float = 5.0
     dial_seconds: float = 10.0
-    """How long a target may take to answer, over all its addresses together."""
+    """How long a target may take to answer, at whichever of its addresses."""
 
     rsa_min_bits: int = RSA_MIN_BITS
     packet_bytes: int = 65536

@@ -1,9 +1,11 @@
 """Jumps: what passes to a target and back, what is refused in which words, and how they end."""
 
 import asyncio
+import json
 import socket
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
@@ -162,24 +164,79 @@ async def test_a_host_is_resolved_once(gate, monkeypatch):
     connection.close()
 
 
-async def test_a_target_that_does_not_answer(people, monkeypatch):
-    """Its client is told so in time, and others are served meanwhile."""
+@contextmanager
+def silent(port: int = 0) -> Iterator[int]:
+    """Have nothing answer at a port, because its queue is full."""
+    with ExitStack() as held:
+        full, *fillers = (held.enter_context(socket.socket()) for _ in range(5))
+        full.bind((HOST, port))
+        full.listen(0)
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(full.getsockname())
+        yield full.getsockname()[1]
+
+
+async def test_a_target_that_does_not_answer(people):
+    """Its client is told so in time."""
     async with gate_of(people, Limits(dial_seconds=0.5)) as gate:
-        with socket.socket() as full:  # Its queue is full, so that nothing answers.
-            full.bind((HOST, 0))
-            full.listen(0)
-            port = full.getsockname()[1]
-            fillers = [socket.socket() for _ in range(4)]
-            for filler in fillers:
-                filler.setblocking(False)
-                filler.connect_ex((HOST, port))
+        with silent() as port:
             await gate.add("db1", port=port)
             connection = await gate.connect()
             with pytest.raises(asyncssh.ChannelOpenError, match=r"db1 did not answer within 0\.5 seconds"):
                 await connection.open_connection("db1", port)
             connection.close()
-            for filler in fillers:
-                filler.close()
+
+
+async def test_the_address_that_answers_is_used(people, monkeypatch):
+    """One that does not answer holds up no one until its time is over, and is counted while it is dialled."""
+    async with gate_of(people, Limits(dial_seconds=3600)) as gate:
+        with silent() as port:
+            behind = await asyncio.start_server(gate.host.take, "127.0.0.2", port)
+            for name in ("dead", "both"):
+                await gate.add(name, f"{name}.example", port=port)
+            _resolve(monkeypatch, [HOST] * 4, [HOST, "127.0.0.2"])
+            connection = await gate.connect()
+            dead = asyncio.ensure_future(connection.open_connection("dead", port))
+            await until(lambda: gate.server._context.dialler.spare_sockets == 3)
+            reader, writer = await connection.open_connection("both", port)
+            writer.write(b"x")
+            assert await reader.read(1) == b"x"
+            assert [json.loads(each)["address"] for each in await gate.audited("jump.opened")] == [
+                "127.0.0.2"
+            ]
+            connection.abort()
+            await asyncio.wait([dead])
+            await until(lambda: gate.server._context.dialler.spare_sockets == 0)
+            behind.close()
+
+
+async def test_an_address_that_is_not_allowed_is_not_dialled_beside_others(gate, monkeypatch):
+    """Each is judged before any is dialled, though it would answer first."""
+    port = gate.host.port
+    behind = await asyncio.start_server(gate.host.take, "127.0.0.2", port)
+    _resolve(monkeypatch, [HOST, "127.0.0.2", HOST])
+    dialled, address = await gate.server._context.dialler.dial(
+        "db1", "db1.example", port, lambda each, _is_own: "is not allowed" if each == HOST else None
+    )
+    assert (address, dialled.getpeername()[0]) == ("127.0.0.2", "127.0.0.2")
+    dialled.close()
+    await until(lambda: gate.host.gone == 1)
+    assert gate.host.connected == 1
+    behind.close()
+
+
+async def test_each_address_fails_in_its_way(gate, monkeypatch):
+    with socket.create_server((HOST, 0)) as closed:
+        port = closed.getsockname()[1]
+    await gate.add("web1", "web1.example", port)
+    _resolve(monkeypatch, [HOST, "255.255.255.255"])
+    connection = await gate.connect()
+    with pytest.raises(
+        asyncssh.ChannelOpenError, match="web1 cannot be reached: none of its addresses answers"
+    ):
+        await connection.open_connection("web1", port)
+    connection.close()
 
 
 async def test_a_target_that_is_down(gate):
