@@ -22,3 +22,4 @@ class Misuse(StrEnum):
     BAD_ANSWER = "an answer was malformed or unexpected"
     FORWARDING = "forwarding was requested"
     CHANNELS = "more channels were requested than a connection may have"
+    SCANNING = "many hosts and ports were asked for that are not targets of this user"

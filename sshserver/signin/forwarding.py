@@ -11,7 +11,7 @@ import asyncssh
 from data.operations.actors import Member
 from data.operations.results import Denied
 from data.operations.signin.admission import Session
-from data.operations.targets.jumps import JumpTarget, find_target, open_jump
+from data.operations.targets.jumps import JumpTarget, NotAmongTargets, find_target, open_jump
 from data.rules.protocol_misuse import Misuse
 from data.rules.safe_text import safe
 from data.rules.target_addresses import why_not_address
@@ -24,6 +24,8 @@ from sshserver.signin.transport import Transport
 from sshserver.telemetry import crash_reports
 
 _LONGEST_REFUSAL: Final = 1000
+_SCANNING: Final = 20
+"""Different hosts and ports that are no targets of its user, from which on a connection is misused."""
 _NO_TARGETS: Final = "This server forwards nothing."
 _TOO_MANY: Final = "This connection has {0} open jumps, which is the most. Close one, or connect once more."
 _TOO_MANY_OF_USER: Final = "You have too many open jumps. Close one first."
@@ -65,6 +67,7 @@ class Forwarding:
         self._dialling: set[asyncio.Task[Any]] = set()
         self._taken = 0
         self._ending = ""
+        self._unknown: set[int] = set()
         self.jumps: dict[Jump, int] = {}
         """The open jumps, each with its number."""
         self._counted: dict[Jump, tuple[int, int]] = {}
@@ -146,7 +149,10 @@ class Forwarding:
     async def _opened(self, admission: Session, store: Store, host: str, port: int) -> Jump:
         actor = Member(admission.id)
         target = await store.read(find_target, actor, host, port)
-        if isinstance(target, Denied):  # A wrong name, or no code yet: no misuse of the protocol.
+        if isinstance(target, NotAmongTargets):
+            self._note_unknown(host, port)
+            raise _RefusedError("unknown_target", target.message)
+        if isinstance(target, Denied):
             raise _RefusedError("denied", target.message)
         dialled, address = await self._dial(store, target)
         try:
@@ -157,6 +163,13 @@ class Forwarding:
             dialled.close()
             raise
         return await self._join(admission, dialled, target, jump_id)
+
+    def _note_unknown(self, host: str, port: int) -> None:
+        """Count a host and port that are no target of the user, each once, and misuse once for them all."""
+        if len(self._unknown) < _SCANNING:
+            self._unknown.add(hash((host, port)))
+            if len(self._unknown) == _SCANNING:
+                self._transport.misused(Misuse.SCANNING)
 
     def _accepted(self, jump_id: int | Denied) -> int:
         """Refuse what was denied in the end; close what no one waits for any more."""

@@ -39,6 +39,12 @@ class JumpTarget:
     by_operator: bool
 
 
+class NotAmongTargets(Denied):
+    """What a client asked for is none of its user's targets: a wrong name, or one of very many guesses."""
+
+    __slots__ = ()
+
+
 def find_target(tx: Tx, actor: Actor, host: str, port: int) -> JumpTarget | Denied:
     """Return the target that a client means by a host and port; a denial is what `ssh` shows.
 
@@ -54,7 +60,7 @@ def find_target(tx: Tx, actor: Actor, host: str, port: int) -> JumpTarget | Deni
     found = list(usable_targets(me).where(asked))
     if not found:
         reachable = ((row.name, row.port) for row in usable_targets(me) if not why_unreachable(tx, row))
-        return Denied(rules.not_among(host, port, islice(reachable, rules.LISTED + 1)))
+        return NotAmongTargets(rules.not_among(host, port, islice(reachable, rules.LISTED + 1)))
     return _jump_target(min(found, key=lambda row: (row.name != name, not row.by_operator, row.name)))
 
 

@@ -12,7 +12,7 @@ from data.operations.policy import policy_settings
 from data.operations.results import Denied, Done
 from data.operations.signin import enrolment, sessions, worker_sessions
 from data.operations.targets import jumps, registry
-from data.operations.targets.jumps import JumpTarget
+from data.operations.targets.jumps import JumpTarget, NotAmongTargets
 from data.operations.users import factor_administration, lifecycle, practices, role_grants
 from data.rules.domain_types import Mode
 from data.rules.policy import MustChangePassword, MustEnrol
@@ -51,7 +51,7 @@ def test_matched_as_text(world, ben):
         assert world.run(jumps.find_target, ben, asked, 2200).host == "10.0.0.5"
     for asked, port in (("db9", 22), ("db1", 23), ("web1", 22), ("10.5", 2200), ("167772165", 2200)):
         told = world.run(jumps.find_target, ben, asked, port)
-        assert told == Denied(f"{asked}:{port} is not among your targets: db1, web1:2200.")
+        assert told == NotAmongTargets(f"{asked}:{port} is not among your targets: db1, web1:2200.")
     endless = world.run(jumps.find_target, ben, "\x1b" * 100_000, 2**32 - 1)
     assert endless.message.startswith("\\x1b\\x1b")
     assert len(endless.message) < 200

@@ -65,12 +65,35 @@ async def test_others_are_refused_in_words(gate):
         assert refused.value.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED
         assert "is not among your targets: db1" in refused.value.reason
     assert gate.host.connected == 0
-    assert gate.metric('twofold_jumps_refused_total{reason="denied"}') == 7
-    assert gate.server.misuses == {}, "a wrong name is no misuse of the protocol"
+    assert gate.metric('twofold_jumps_refused_total{reason="unknown_target"}') == 7
+    assert gate.server.misuses == {}, "a wrong name is no misuse"
     with pytest.raises(asyncssh.ChannelListenError):
         await connection.forward_remote_port("", 0, HOST, port)
     assert gate.server.misuses == {Misuse.FORWARDING: 1}
     connection.close()
+
+
+@pytest.mark.feature("jumps-scanned")
+async def test_who_asks_for_many_that_are_not_theirs_is_audited_once(gate):
+    """However many follow on a connection; the same wrong name again and again is none of them."""
+    connection = await gate.connect()
+
+    async def asks(host: str, *ports: int) -> None:
+        for port in ports:
+            with pytest.raises(asyncssh.ChannelOpenError, match="is not among your targets"):
+                await connection.open_connection(host, port)
+
+    await asks("db9", *[22] * 3)
+    await asks("10.0.0.5", *range(1, 19))
+    assert gate.server.misuses == {}
+    await asks("10.0.0.6", *range(1, 5))
+    assert gate.server.misuses == {Misuse.SCANNING: 1}
+    async with asyncio.timeout(WITHIN):
+        while not (audited := await gate.audited("connection.misused")):
+            await asyncio.sleep(0.01)
+    assert [json.loads(each)["what"] for each in audited] == [Misuse.SCANNING.value]
+    await connection.open_connection("db1", gate.host.port)
+    connection.abort()
 
 
 async def test_an_ipv6_target_and_dead_peers(gate):
@@ -165,11 +188,11 @@ async def test_a_host_is_resolved_once(gate, monkeypatch):
 
 
 @contextmanager
-def silent(port: int = 0) -> Iterator[int]:
+def silent() -> Iterator[int]:
     """Have nothing answer at a port, because its queue is full."""
     with ExitStack() as held:
         full, *fillers = (held.enter_context(socket.socket()) for _ in range(5))
-        full.bind((HOST, port))
+        full.bind((HOST, 0))
         full.listen(0)
         for filler in fillers:
             filler.setblocking(False)
@@ -202,9 +225,8 @@ async def test_the_address_that_answers_is_used(people, monkeypatch):
             reader, writer = await connection.open_connection("both", port)
             writer.write(b"x")
             assert await reader.read(1) == b"x"
-            assert [json.loads(each)["address"] for each in await gate.audited("jump.opened")] == [
-                "127.0.0.2"
-            ]
+            (opened,) = await gate.audited("jump.opened")
+            assert json.loads(opened)["address"] == "127.0.0.2"
             connection.abort()
             await asyncio.wait([dead])
             await until(lambda: gate.server._context.dialler.spare_sockets == 0)
