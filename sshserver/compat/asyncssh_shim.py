@@ -18,8 +18,8 @@ from asyncssh.packet import PacketDecodeError, SSHPacket, String, UInt32
 from asyncssh.public_key import KeyImportError, SSHKey, decode_ssh_public_key
 
 from sshserver.algorithms import has_gcm, narrow_ciphers, processor_has_aes
-from sshserver.compat.asyncssh_saslprep import SASLPrepError, prepare
 from sshserver.compat.asyncssh_jumps import DataReceiver
+from sshserver.compat.asyncssh_saslprep import SASLPrepError, prepare
 from sshserver.compat.hooks import AuthOutcome, ChannelHooks, TransportHooks, UserAuthHooks
 from sshserver.limits.limit_values import Limits
 
