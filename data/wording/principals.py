@@ -6,7 +6,7 @@ from data.operations.users.principals import PrincipalPreview, PrincipalRow
 from data.wording.certificates import are_withdrawn
 from data.wording.words import Question, counted
 
-WHAT = "Certificates bear principals: the names as which hosts let their users sign in."
+WHAT = "Principals are the user names on hosts that a certificate is valid for."
 
 
 def give(preview: PrincipalPreview) -> Question:
@@ -25,7 +25,7 @@ def remove(preview: PrincipalPreview) -> Question:
     """Describe removing a principal from a user or a practice."""
     return Question(
         f"Remove the principal {preview.principal} from {preview.whose}?",
-        f"New certificates of {_who(preview)} no longer bear it, unless it is given in another way."
+        f"New certificates of {_who(preview)} no longer include it, unless it is given in another way."
         f"{are_withdrawn(preview.certificates)}",
         "Remove",
     )

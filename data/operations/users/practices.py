@@ -192,7 +192,7 @@ def move_user(
     withdrawn = withdraw_unentitled(
         found.acting, models.User.id == user.id, f"the user was moved from {before}", user=user
     )
-    given = f" New certificates bear {gained}." if gained else ""
+    given = f" New certificates include {gained}." if gained else ""
     return Done(f"User {user.name} moved to practice {wanted.name}.{given}{withdrawn}")
 
 

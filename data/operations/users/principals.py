@@ -214,7 +214,7 @@ def _add(acting: Acting, owner: _Owner, typed: str) -> Done | Denied:
     values = {column.name: owner.id, "principal": principal, "by_operator": acting.is_operator}
     table.insert(values).execute()
     _record(acting, owner, principal, Event.PRINCIPAL_ADDED, Event.PRACTICE_PRINCIPAL_ADDED)
-    return Done(f"Principal {principal} given to {owner.name}. New certificates bear it.")
+    return Done(f"Principal {principal} given to {owner.name}. New certificates include it.")
 
 
 def _remove(acting: Acting, owner: _Owner, typed: str) -> Done | Denied:

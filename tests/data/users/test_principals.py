@@ -49,7 +49,7 @@ def test_given_and_taken(world, boss):
     """By name, by user and by practice; the log says who did it."""
     assert borne(world, "ben") == {"ben"}
     assert give(world, "ben", " deploy ", boss) == Done(
-        "Principal deploy given to ben. New certificates bear it."
+        "Principal deploy given to ben. New certificates include it."
     )
     assert isinstance(give_there(world, "main", "web", boss), Done)
     assert borne(world, "ben") == {"ben", "deploy", "web"}
@@ -183,7 +183,7 @@ def test_a_move_that_gives_principals_needs_a_fresh_code(world, boss):
     assert world.dump() == before
     assert isinstance(world.run(practices.move_user, boss, "ben", "Office"), Done)
     moved = world.run(practices.move_user, OPERATOR, "ben", "North")
-    assert moved == Done("User ben moved to practice North. New certificates bear deploy.")
+    assert moved == Done("User ben moved to practice North. New certificates include deploy.")
     assert isinstance(world.run(bulk_actions.act_on_many, OPERATOR, ["ben"], Bulk.MOVE, "Main"), BulkResult)
 
 
