@@ -1,15 +1,17 @@
 """The test, at every start, that one factor alone opens nothing.
 
 A real client uses the real connection class over the loopback interface. Only the database is replaced, so
-that no user's data is touched. A server that fails this test must not serve.
+that no user's data is touched. A server that fails this test must not serve. With both factors, what a jump
+carries must arrive whole.
 """
 
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Protocol
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import asyncssh
 from asyncssh.public_key import SSHKey
@@ -19,10 +21,12 @@ from data.operations.signin.code_verification import CodeWrong
 from data.operations.signin.first_factor import Candidate, CodeNeeded, FirstFactorRejected, FirstFactorResult
 from data.operations.signin.second_factor import CodeResult, SendResult
 from data.operations.signin.sent_codes import NotSent
+from data.operations.targets.jumps import JumpTarget
 from data.rules.domain_types import Application, FirstFactor, Method
 from data.rules.policy import NeedCode, SignedIn
 from data.rules.protocol_misuse import Misuse
 from data.rules.source_addresses import Origin
+from data.store import Store
 from sshserver.auth_backend import AuthBackend
 from sshserver.compat import asyncssh_shim
 from sshserver.limits.limit_values import Limits
@@ -47,11 +51,32 @@ class Listening(Protocol):
         ...
 
 
-Listen = Callable[[AuthBackend, SSHKey, AppFactory, str, int, Limits], Awaitable[Listening]]
+class Listen(Protocol):
+    """Starts a server for the test."""
+
+    def __call__(
+        self,
+        backend: AuthBackend,
+        host_key: SSHKey,
+        make_app: AppFactory,
+        host: str,
+        port: int,
+        limits: Limits,
+        *,
+        store: Store,
+    ) -> Awaitable[Listening]:
+        """Listen on a host and port."""
+        ...
+
+
 _HOST: Final = "127.0.0.1"
 _USER: Final = "selftest"
 _STARTED: Final = datetime.min.replace(tzinfo=UTC)
 _SECONDS: Final = 10.0
+_GCM_FIRST: Final = "^aes*-gcm@openssh.com"
+"""As OpenSSH's clients choose on this server."""
+_CARRIED: Final = 100_000
+"""Bytes of a few packets."""
 _REFUSAL: Final = "The self-test failed, so the server did not start: {}."
 
 
@@ -105,6 +130,18 @@ class _StubBackend:
         return CodeNeeded(Attempt(1, _USER, self._origin, factor, ""))
 
 
+class _StubStore:
+    """Knows any target, and one jump."""
+
+    services = SimpleNamespace(forwarding=())
+
+    async def read(self, _find: object, _actor: object, host: str, port: int) -> JumpTarget:
+        return JumpTarget(1, "selftest", host, port, by_operator=True)
+
+    async def run_with_others(self, *_record: object) -> int:
+        return 1
+
+
 class _Client(asyncssh.SSHClient):
     """Answers the questions that it has answers for, and gives up at any other."""
 
@@ -131,7 +168,7 @@ async def run(listen: Listen) -> None:
     key = asyncssh.generate_private_key("ssh-ed25519")
     backend = _StubBackend(key.get_fingerprint())
     host_key = asyncssh.generate_private_key("ssh-ed25519")
-    server = await listen(backend, host_key, _no_app, _HOST, 0, Limits())
+    server = await listen(backend, host_key, _no_app, _HOST, 0, Limits(), store=cast("Any", _StubStore()))
     password, code = {PASSWORD_PROMPT: backend.password}, {CODE_PROMPT: backend.code}
     wrong_code = {CODE_PROMPT: backend.password}
     try:
@@ -145,6 +182,9 @@ async def run(listen: Listen) -> None:
             await _expect(server.port, [], code, opens=False, what="a code alone")
             await _expect(server.port, [key], code, opens=True, what="a key and a code")
             await _expect(server.port, [], password | code, opens=True, what="a password and a code")
+            async with _connected(server.port, [key], code) as connection:
+                if not await _carries(connection):
+                    raise SelfTestError(_REFUSAL.format("a jump did not carry what was sent"))
     except TimeoutError:
         raise SelfTestError(_REFUSAL.format("it did not finish in time")) from None
     finally:
@@ -171,6 +211,28 @@ async def _opens_a_channel(connection: asyncssh.SSHClientConnection | None) -> b
     return True
 
 
+async def _carries(connection: asyncssh.SSHClientConnection | None) -> bool:
+    """Send something through a jump to a target that sends it back."""
+    if connection is None:
+        return False
+    sent = secrets.token_bytes(_CARRIED)
+    target = await asyncio.start_server(_send_back, _HOST, 0)
+    try:
+        reader, writer = await connection.open_connection(_HOST, target.sockets[0].getsockname()[1])
+        writer.write(sent)
+        writer.write_eof()
+        return bool(await reader.read() == sent)
+    except asyncssh.ChannelOpenError:
+        return False
+    finally:
+        target.close()
+
+
+async def _send_back(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(await reader.read())
+    writer.close()
+
+
 @contextlib.asynccontextmanager
 async def _connected(
     port: int, keys: list[SSHKey], answers: dict[str, str]
@@ -187,6 +249,7 @@ async def _connected(
             known_hosts=None,
             config=None,
             agent_path=None,
+            encryption_algs=_GCM_FIRST,
             preferred_auth=["publickey", "keyboard-interactive"],
         )
     try:

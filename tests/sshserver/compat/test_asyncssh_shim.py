@@ -7,9 +7,11 @@ from support.ssh_server import connect, running_server
 
 from sshserver import server
 from sshserver.compat import asyncssh_shim
+from sshserver.compat.asyncssh_jumps import send_data
 from sshserver.compat.asyncssh_shim import ShimError, check
 from sshserver.compat.hooks import AuthOutcome
 from sshserver.selftest import signin_check
+from sshserver.session import jump
 from sshserver.signin.connection import Connection
 from sshserver.signin.conversation import Conversation
 from sshserver.signin.userauth import UserAuth
@@ -60,8 +62,16 @@ async def test_the_self_test_passes():
             or patch.setattr(Conversation, "outcome", AuthOutcome.SUCCESS)
         ),
         lambda patch: patch.setattr(Connection, "session_requested", lambda self: False),
+        lambda patch: patch.setattr(jump, "send_data", lambda channel, data: send_data(channel, data[1:])),
     ],
-    ids=["no hooks", "all are admitted", "nobody is admitted", "no second factor", "no channels"],
+    ids=[
+        "no hooks",
+        "all are admitted",
+        "nobody is admitted",
+        "no second factor",
+        "no channels",
+        "data lost",
+    ],
 )
 async def test_the_self_test_notices(monkeypatch, sabotage):
     monkeypatch.setattr(signin_check, "_SECONDS", 2.0)
