@@ -23,13 +23,13 @@ MOST: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class PendingWrite:
-    """An operation that was handed over, when, and who is answered."""
+    """An operation that was handed over, who is answered, and since when it waits for the thread."""
 
     operation: Operation
-    woken: asyncio.Future[None] | None
+    woken: asyncio.Future[None] | None = None
     """A future of the loop that is woken with the answer; None if no one waits there."""
     answer: Future[Any] = field(default_factory=Future)
-    handed_over: float = field(default_factory=time.monotonic)
+    since: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +58,25 @@ class GroupCommit:
         self._called = False
         """Whether the thread will look at what waits, after its earlier work."""
 
-    async def run(self, operation: Callable[[Any], R]) -> R:
-        """Run an operation; once handed over it runs to its end, whether or not the caller waits."""
-        woken = asyncio.get_running_loop().create_future()
-        answer: Future[R] = self.hand_over(operation, woken)
+    async def run(self, operation: Callable[[Any], R], patience: float = 0.0) -> R:
+        """Run an operation; once handed over it runs to its end, whether or not the caller waits.
+
+        With `patience`, it does not call the thread, but waits so many seconds for one that does.
+        """
+        loop = asyncio.get_running_loop()
+        woken = loop.create_future()
+        answer: Future[R] = Future()
+        self._waiting.append(PendingWrite(operation, woken, answer, time.monotonic() + patience))
+        if patience:
+            loop.call_later(patience, self._call)
+        else:
+            self._call()
         await woken
         return answer.result()
 
-    def hand_over(
-        self, operation: Callable[[Any], R], woken: asyncio.Future[None] | None = None
-    ) -> Future[R]:
+    def hand_over(self, operation: Callable[[Any], R]) -> Future[R]:
         """Have an operation run, and return what its result will be in."""
-        pending = PendingWrite(operation, woken)
+        pending = PendingWrite(operation)
         self._waiting.append(pending)
         self._call()
         return pending.answer
@@ -80,7 +87,7 @@ class GroupCommit:
             self._write()
 
     def _call(self) -> None:
-        if not self._called:
+        if self._waiting and not self._called:
             self._called = True
             self._thread.submit(self._write)
 
@@ -92,8 +99,7 @@ class GroupCommit:
         with suppress(IndexError):
             while len(group) < MOST:
                 group.append(self._waiting.popleft())
-        if self._waiting:
-            self._call()
+        self._call()
         if group:
             _answer(group, self._outcomes(group))
 

@@ -214,6 +214,20 @@ class Store:
         """
         return await self._together.run(lambda tx: operation(tx, *args, **kwargs))
 
+    async def run_with_next(
+        self,
+        patience: float,
+        operation: Callable[Concatenate[Tx, P], R],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """Run an operation as `run_with_others` does, with the next ones that come within so many seconds.
+
+        If none come, it then runs alone.
+        """
+        return await self._together.run(lambda tx: operation(tx, *args, **kwargs), patience)
+
     async def read(
         self, operation: Callable[Concatenate[Tx, P], R], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
@@ -262,11 +276,11 @@ class Store:
             return [pending.operation(self._tx()) for pending in group]
 
         try:
-            return self._reported("write", lambda: self.run_now(run_each), group[0].handed_over)()
+            return self._reported("write", lambda: self.run_now(run_each), group[0].since)()
         finally:
             if tell := self.on_timing:
                 for pending in group:
-                    tell("write", began - pending.handed_over, time.monotonic() - began)
+                    tell("write", max(0.0, began - pending.since), time.monotonic() - began)
 
     def _reading(
         self, operation: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs

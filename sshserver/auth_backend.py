@@ -1,6 +1,7 @@
 """What a connection needs from the data layer. The self-test uses a backend of its own instead."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from data.delivery import sent_codes as delivery
@@ -15,8 +16,8 @@ from data.rules.protocol_misuse import Misuse
 from data.rules.source_addresses import Origin, normalise
 from data.store import Store
 
-TOGETHER_SECONDS: Final = 0.05
-"""How long the end of a session waits for others, so that they are written together."""
+_PATIENCE: Final = 0.05
+"""Seconds in which ends of sessions are written together with what else is written."""
 
 
 class AuthBackend(Protocol):
@@ -44,8 +45,8 @@ class AuthBackend(Protocol):
         """Send a code to a user who has passed the first factor; this is not an attempt."""
         ...
 
-    async def end_session(self, session_id: int) -> None:
-        """Record that a session ended."""
+    async def end_sessions(self, session_ids: Sequence[int]) -> None:
+        """Record that sessions ended."""
         ...
 
     async def record_misuse(self, user_id: int, address: str, what: Misuse) -> None:
@@ -61,9 +62,6 @@ class StoreBackend:
         self._store = store
         self._worker = worker
         self._carriers = carriers or Carriers()
-        self._ended: list[int] = []
-        """Sessions whose end is written in a moment, by `_recording`."""
-        self._recording: asyncio.Future[None] | None = None
 
     async def find(self, username: str, address: str) -> Candidate:
         """Look up a typed name in one reading transaction, in a time that does not reveal the result."""
@@ -89,17 +87,9 @@ class StoreBackend:
         """Create a code in one transaction, then pass it to its carrier."""
         return await delivery.send(self._store, self._carriers, second_factor.send_code, attempt, method)
 
-    async def end_session(self, session_id: int) -> None:
-        """Record that a session ended, in one transaction with others that end within `TOGETHER_SECONDS`."""
-        self._ended.append(session_id)
-        if self._recording is None:
-            self._recording = asyncio.ensure_future(self._record_ends())
-        await asyncio.shield(self._recording)
-
-    async def _record_ends(self) -> None:
-        await asyncio.sleep(TOGETHER_SECONDS)
-        ended, self._ended, self._recording = self._ended, [], None
-        await self._store.run_with_others(sessions.end_sessions, ended)
+    async def end_sessions(self, session_ids: Sequence[int]) -> None:
+        """Record that sessions ended, if possible in a transaction that is needed anyway."""
+        await self._store.run_with_next(_PATIENCE, sessions.end_sessions, session_ids)
 
     async def record_misuse(self, user_id: int, address: str, what: Misuse) -> None:
         """Record misuse in the audit log."""

@@ -33,6 +33,8 @@ CommandRunner = Callable[[Session, Sequence[str], Streams], Awaitable[int]]
 """Runs the command of a member, given as its words, without blocking the loop; returns the exit status."""
 _Outcome = TypeVar("_Outcome")
 _Connection = TypeVar("_Connection")
+_TOGETHER_SECONDS: Final = 0.02
+"""How long the end of a session waits for others, so that they are recorded together."""
 _TRIES: Final = 100
 _LONGEST_WAIT: Final = 60.0
 """How often recording is tried, and the longest time between two tries."""
@@ -76,6 +78,8 @@ class ServerContext(Generic[_Connection]):
     work: set[asyncio.Task[Any]] = field(default_factory=set)
     """Data operations under way; they outlive the connections that asked for them."""
 
+    _ended: list[int] = field(default_factory=list)
+    """Sessions whose end is recorded in a moment."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the server drains; what cannot be recorded then is left to other workers or the next start."""
 
@@ -149,9 +153,16 @@ class ServerContext(Generic[_Connection]):
         task.add_done_callback(self.work.discard)
         return task
 
-    async def end_session(self, session_id: int) -> None:
-        """Record the end of a session; no one waits for this."""
-        await self._record(lambda: self.backend.end_session(session_id), "Ending a session")
+    def end_session(self, session_id: int) -> None:
+        """Have the end of a session recorded, together with others; no one waits for this."""
+        self._ended.append(session_id)
+        if len(self._ended) == 1:
+            self.start(self._record_ends())
+
+    async def _record_ends(self) -> None:
+        await asyncio.sleep(_TOGETHER_SECONDS)
+        ended, self._ended = self._ended, []
+        await self._record(lambda: self.backend.end_sessions(ended), "Ending sessions")
 
     async def record_misuse(self, user_id: int, address: str, what: Misuse) -> None:
         """Record misuse in the audit log; no one waits for this."""

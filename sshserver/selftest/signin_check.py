@@ -120,8 +120,8 @@ class _StubBackend:
         del attempt, method
         return NotSent("The self-test sends nothing.")
 
-    async def end_session(self, session_id: int) -> None:
-        del session_id
+    async def end_sessions(self, session_ids: Sequence[int]) -> None:
+        del session_ids
 
     async def record_misuse(self, user_id: int, address: str, what: Misuse) -> None:
         del user_id, address, what

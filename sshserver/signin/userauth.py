@@ -224,7 +224,7 @@ class UserAuth:
             self._transport.telemetry.judged(step, result, time.monotonic() - began, stale=True)
             self._conversation.take_stale(result)
             if isinstance(result, Admitted):
-                await self._context.end_session(result.session.id)
+                self._context.end_session(result.session.id)
             return Reply.FAILURE
         return self._take(step, result, take, began)
 
@@ -248,7 +248,7 @@ class UserAuth:
 
     def _end_session(self) -> None:
         if (session := self._conversation.session) is not None:
-            self._context.start(self._context.end_session(session.id))
+            self._context.end_session(session.id)
 
     def _break_off(self, error: BaseException) -> None:
         """End the connection, because nothing can be judged; the store logs its own errors."""

@@ -6,13 +6,14 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 from peewee import OperationalError
 from support import group_process
 from support.database import World
 
-from data.group_commit import MOST
+from data.group_commit import MOST, GroupCommit
 from data.operations.signin import second_factor, sessions
 from data.rules.user_status import Standing
 from data.storage import models
@@ -67,6 +68,32 @@ async def test_what_waits_shares_a_transaction(world, monkeypatch):
     assert {world.row(name).full_name for name in names} == set(names)
     many = [(rename, str(number)) for number in range(MOST + 1)]
     assert await together(world, monkeypatch, *many) == ([name for _, name in many], 2)
+
+
+async def test_what_has_patience_is_written_with_the_next(world, monkeypatch):
+    """It is answered then, and does not wait on for itself."""
+    world.user("anna")
+    async with held(world, monkeypatch) as begun:
+        waiting = asyncio.create_task(world.store.run_with_next(600, rename, "anna"))
+        await asyncio.sleep(0)
+    assert not begun
+    assert await world.store.run_with_others(rename, "bob") == "bob"
+    assert (await waiting, len(begun)) == ("anna", 1)
+
+
+async def test_what_has_patience_is_written_alone_if_nothing_comes(world):
+    world.user("anna")
+    assert await world.store.run_with_next(0.01, rename, "anna") == "anna"
+    assert world.row("anna").full_name == "anna"
+
+
+async def test_what_has_patience_is_written_before_the_thread_ends():
+    with ThreadPoolExecutor(1) as thread:
+        group = GroupCommit(thread, lambda group: [each.operation(None) for each in group], RuntimeError)
+        waiting = asyncio.create_task(group.run(lambda _tx: "written", 600))
+        await asyncio.sleep(0)
+        thread.submit(group.write_all)
+    assert await waiting == "written"
 
 
 async def test_who_fails_is_rolled_back_alone(world, monkeypatch):

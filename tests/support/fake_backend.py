@@ -1,7 +1,7 @@
 """A gate without a database, for tests of the SSH server alone."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -71,8 +71,8 @@ class FakeBackend:
         await self._pause()
         return CodeSent(method, "a•••@example.org")
 
-    async def end_session(self, session_id: int) -> None:
-        self.ended.append(session_id)
+    async def end_sessions(self, session_ids: Sequence[int]) -> None:
+        self.ended.extend(session_ids)
 
     async def record_misuse(self, user_id: int, address: str, what: Misuse) -> None:
         self.misuses.append(what)
