@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 from support.database import OPERATOR, PASSWORD, SYSTEM, World
 from support.mail_server import HOST, mail_server
-from support.own_commands import run_me
+from support.own_commands import run_as, run_me
 
 from data.delivery.carriers import Carriers, Smtp
 from data.operations.actors import Member
 from data.operations.results import Done
 from data.operations.signin import sessions
-from data.operations.users import user_summaries
+from data.operations.users import principals, user_summaries
 from data.rules.domain_types import Method, Mode
 from data.rules.policy import SignedIn
 from data.storage import models
@@ -94,6 +94,29 @@ def test_status_as_json(world, anna):
         (anna.session_id, True),
     ]
     assert json.loads(run_me(world, anna, "sessions", "--json").out) == listed
+
+
+@pytest.mark.feature("me-status")
+def test_principals(world, anna):
+    """As whom hosts let one in, and why, where certificates are issued; administrators see the same."""
+    world.user("boss", SYSTEM)
+    shown = ("user", "show", "anna")
+    for words in ((), ("--json",)):
+        assert "anna (user name)" not in run_me(world, anna, *words).out
+    assert "Principals" not in run_as(world, world.enrol("boss"), *shown).out
+    models.Account.update(certificate_hours=8).execute()
+    world.run(principals.add_practice_principal, OPERATOR, "Main", "web")
+    text = run_me(world, anna, columns=40)
+    assert text.says("Principals: anna (user name) web (practice Main)")
+    assert text.is_readable()
+    listed = [
+        {"principal": "anna", "from": "name", "practice": None, "counts": True},
+        {"principal": "web", "from": "practice", "practice": "Main", "counts": True},
+    ]
+    boss = world.session("boss")
+    for told in (run_me(world, anna, "--json"), run_as(world, boss, *shown, "--json")):
+        assert json.loads(told.out)["principals"] == listed
+    assert run_as(world, boss, *shown).says("Principals anna (user name), web (practice Main)")
 
 
 @pytest.mark.feature("me-keys")

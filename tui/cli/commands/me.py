@@ -10,6 +10,7 @@ from data.operations.users import user_summaries
 from data.operations.users.user_summaries import Profile, UserDetail
 from data.rules.domain_types import Status
 from data.rules.policy import NOT_AVAILABLE, attempts_in_words
+from data.wording.principals import principal_lines
 from data.wording.user_lines import address_lines, key_lines, session_lines
 from data.wording.words import counted, days_left, roles_in_words
 from tui.cli.caller import Caller
@@ -92,6 +93,8 @@ def _lines(profile: Profile, now: datetime) -> Iterator[str]:
     if profile.plain:
         yield "Plain mode: on"
     yield from _under("SSH keys", key_lines(mine.keys))
+    if mine.principals:
+        yield from _under("Principals", principal_lines(mine.principals))
     yield from _under("Remembered addresses", address_lines(mine.remembered))
     yield from _under("Sessions", session_lines(profile.sessions))
 

@@ -10,6 +10,7 @@ from data.operations.users.principals import PrincipalRow
 from data.wording import principals as wording
 from tui.cli.caller import Caller
 from tui.cli.command_groups import InAccount, examples, for_members
+from tui.cli.commands.user_rendering import principal_json
 from tui.cli.confirmation import act, asks_first, confirm
 from tui.cli.open_installation import confirmed
 from tui.cli.text_tables import echo_json, echo_table
@@ -120,13 +121,3 @@ def _show(rows: Sequence[PrincipalRow], *, as_json: bool) -> None:
         echo_json([principal_json(row) for row in rows])
         return
     echo_table(("PRINCIPAL", "FROM"), [(row.principal, wording.origin(row)) for row in rows])
-
-
-def principal_json(row: PrincipalRow) -> dict[str, object]:
-    """Return a principal for JSON; `counts` is false for a reserved one that the operator did not give."""
-    return {
-        "principal": row.principal,
-        "from": "name" if row.is_name else "practice" if row.practice else "user",
-        "practice": row.practice or None,
-        "counts": row.counts,
-    }

@@ -1,7 +1,9 @@
 """Users as the commands show them: as JSON, and as lines of text."""
 
 from data.operations.users import user_summaries
+from data.operations.users.principals import PrincipalRow
 from data.operations.users.user_summaries import UserDetail, UserRow
+from data.wording.principals import origin
 from data.wording.user_lines import attempts_line
 from data.wording.words import left_in_brackets
 from tui.cli.text_tables import iso, when
@@ -32,6 +34,16 @@ def key_json(row: user_summaries.KeyRow) -> dict[str, object]:
     }
 
 
+def principal_json(row: PrincipalRow) -> dict[str, object]:
+    """Return a principal for JSON; `counts` is false for a reserved one that the operator did not give."""
+    return {
+        "principal": row.principal,
+        "from": "name" if row.is_name else "practice" if row.practice else "user",
+        "practice": row.practice or None,
+        "counts": row.counts,
+    }
+
+
 def detail_json(detail: UserDetail) -> dict[str, object]:
     """Return all details of a user for JSON."""
     return {
@@ -55,6 +67,7 @@ def detail_json(detail: UserDetail) -> dict[str, object]:
         "one_time_password": detail.one_time_until is not None,
         "one_time_until": iso(detail.one_time_until),
         "keys": [key_json(row) for row in detail.keys],
+        "principals": [principal_json(row) for row in detail.principals],
         "resync_until": iso(detail.resync_until),
         "remembered": [
             {"address": row.address, "first_factor": row.first_factor, "until": iso(row.until)}
@@ -85,10 +98,15 @@ def detail_lines(detail: UserDetail) -> list[tuple[str, str]]:
         ("Locked", when(detail.locked_at)),
         ("Password", password_state if detail.has_password else "none"),
         ("SSH keys", ", ".join(row.fingerprint for row in detail.keys) or "-"),
+        *([("Principals", _principals_line(detail))] if detail.principals else []),
         ("Remembered", _remembered_line(detail)),
         ("Created", when(detail.created_at)),
         ("Last sign-in", when(detail.last_signin_at)),
     ]
+
+
+def _principals_line(detail: UserDetail) -> str:
+    return ", ".join(f"{row.principal} ({origin(row)})" for row in detail.principals)
 
 
 def _remembered_line(detail: UserDetail) -> str:
