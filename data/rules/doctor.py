@@ -190,6 +190,13 @@ def _applications(enabled: list[ApplicationFacts]) -> Iterator[_Parts]:
         )
 
 
+BACK_AGAIN = (
+    "If it was rotated after the backup was taken, its former key signs again: replace it, and have hosts "
+    "trust the new key alone: twofold ca rotate"
+)
+"""What an authority of a backup means, and what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class CertificateFacts:
     """What a check-up examines of an account's certificates.
@@ -252,6 +259,12 @@ def judge_reserved(account: str, serials: Sequence[int]) -> tuple[Finding, ...]:
     said = f"Certificates bear principals that are reserved now; their serials: {named}."
     advice = "Restart the server, which withdraws them, or: twofold cert withdraw SERIAL"
     return (Finding(_topic(account), Level.PROBLEM, said, advice),)
+
+
+def judge_restored(account: str, restored_at: datetime) -> Finding:
+    """Say that an authority is that of a backup, where nothing could say whether it was the last."""
+    said = f"The certificate authority is that of the backup restored {restored_at:%Y-%m-%d %H:%M} UTC."
+    return Finding(_topic(account), Level.NOTE, said, BACK_AGAIN)
 
 
 def judge_lists(account: str) -> Finding:

@@ -104,8 +104,16 @@ def present_authority(account_id: int) -> models.CertificateAuthority | None:
 
 def signer(tx: Tx, authority: models.CertificateAuthority) -> Sign:
     """Return what signs with an authority's private key."""
-    raw = tx.services.vault.open_at(authority_place(authority.id), bytes(authority.sealed_key))
-    return Ed25519PrivateKey.from_private_bytes(raw).sign
+    return Ed25519PrivateKey.from_private_bytes(private_key(tx, authority)).sign
+
+
+def private_key(tx: Tx, authority: models.CertificateAuthority) -> bytes:
+    """Return the 32 bytes of an authority's private key.
+
+    Raises:
+        SealBrokenError: when they cannot be opened.
+    """
+    return tx.services.vault.open_at(authority_place(authority.id), bytes(authority.sealed_key))
 
 
 def wire_form(authority: models.CertificateAuthority) -> bytes:
@@ -125,17 +133,27 @@ def authority_place(authority_id: int) -> str:
 
 
 def _make(here: Acting) -> models.CertificateAuthority:
-    private = Ed25519PrivateKey.from_private_bytes(here.tx.services.random_bytes(_KEY_BYTES))
+    return store_authority(
+        here.tx, here.account_id, here.tx.services.random_bytes(_KEY_BYTES), here.tx.now, None
+    )
+
+
+def store_authority(
+    tx: Tx, account_id: int, private_bytes: bytes, created_at: datetime, retired_at: datetime | None
+) -> models.CertificateAuthority:
+    """Store an authority with its private key, which is sealed."""
+    private = Ed25519PrivateKey.from_private_bytes(private_bytes)
     blob = ed25519_blob(private.public_key().public_bytes_raw())
     table = models.CertificateAuthority
     authority_id = table.insert(
-        account=here.account_id,
+        account=account_id,
         public_key=f"{SIGNED_BY} {base64.b64encode(blob).decode('ascii')}",
         fingerprint=fingerprint(blob),
         sealed_key=b"",
-        created_at=here.tx.now,
+        created_at=created_at,
+        retired_at=retired_at,
     ).execute()
-    sealed = seal_at(here.tx, authority_place(authority_id), private.private_bytes_raw())
+    sealed = seal_at(tx, authority_place(authority_id), private_bytes)
     table.update(sealed_key=sealed).where(table.id == authority_id).execute()
     found: models.CertificateAuthority = table.get_by_id(authority_id)
     return found

@@ -1,9 +1,12 @@
 """What a check-up finds at the certificates of an account."""
 
+import json
+
 from data.operations.actors import Acting
 from data.operations.certificates.authorities import former_authorities, present_authority, signer
 from data.operations.certificates.effective_principals import principals_of_all
-from data.rules.doctor import CertificateFacts, Finding, judge_certificates
+from data.rules.audit_events import Event
+from data.rules.doctor import CertificateFacts, Finding, judge_certificates, judge_restored
 from data.rules.permanent_mode import NAMED, People
 from data.storage import models
 from data.storage.vault import SealBrokenError
@@ -21,6 +24,18 @@ def check_certificates(acting: Acting, account: models.Account) -> tuple[Finding
         nameless=_nameless(acting),
     )
     return judge_certificates(account.name, facts)
+
+
+def check_restored(acting: Acting) -> tuple[Finding, ...]:
+    """Judge whether the account's authority is one of a backup that may have been rotated since."""
+    present, table = present_authority(acting.account_id), models.AuditEntry
+    its = (table.account == acting.account_id) & (table.event == Event.RESTORED.value)
+    restored = table.select().where(its).order_by(table.id.desc()).first()
+    if present is None or restored is None or present.created_at > restored.at:
+        return ()
+    if json.loads(restored.detail).get("knows_authorities", True):
+        return ()
+    return (judge_restored(present.account.name, restored.at),)
 
 
 def _opens(acting: Acting, authority: models.CertificateAuthority) -> bool:

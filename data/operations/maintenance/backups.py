@@ -2,16 +2,22 @@
 
 What the backup cannot know counts as spent: every time step up to the present, every sent code, every
 session, certificate and remembered address. If the replaced database can be read, its knowledge is carried
-over: which recovery codes were used, who is locked, which accounts are permanent, and which certificates
-hosts still accept.
+over: which recovery codes were used, who is locked, which accounts are permanent, which certificates hosts
+still accept, and which authority signs them.
 """
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from data.operations.actors import ActingOperator, Operator
 from data.operations.audit import trail
+from data.operations.certificates.authorities import (
+    present_authority,
+    private_key,
+    store_authority,
+)
 from data.operations.derived_user_columns import refresh_few_codes, refresh_standing_of
 from data.operations.results import Denied, Done
 from data.operations.users.import_staging import remove_unpublished
@@ -19,6 +25,7 @@ from data.rules import clock_jumps
 from data.rules.audit_events import Event
 from data.rules.domain_types import Method, Mode
 from data.storage import models
+from data.storage.vault import SealBrokenError
 from data.store import Tx
 
 _RESTORED = "The installation was restored from a backup. Sign in again."
@@ -39,6 +46,30 @@ class IssuedTo:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthorityOf:
+    """An authority of an account; `private` is its key, or None if it cannot be opened."""
+
+    account: str
+    fingerprint: str
+    private: bytes | None = field(repr=False)
+    created_at: datetime
+    retired_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore did: whether certificates can be issued, and whether who signs them is known.
+
+    It is not known if the replaced database was not there to say which authority signed at last. `kept` names
+    the accounts whose authority is that of the replaced database, because it was rotated or made since.
+    """
+
+    issues_certificates: bool
+    knows_authorities: bool
+    kept: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Carried:
     """What the replaced database knows and an earlier backup does not.
 
@@ -50,6 +81,7 @@ class Carried:
     used_codes: frozenset[str] = field(default=frozenset(), repr=False)
     steps: dict[tuple[Identity, datetime], tuple[int, frozenset[int]]] = field(default_factory=dict)
     attempts: dict[Identity, tuple[int, datetime | None]] = field(default_factory=dict)
+    authorities: tuple[AuthorityOf, ...] = ()
     certificates: tuple[IssuedTo, ...] = ()
 
 
@@ -81,8 +113,18 @@ def carry(tx: Tx) -> Carried:
             for app in apps
         },
         {_identity(user): (user.attempts_left, user.locked_at) for user in users.select()},
+        tuple(_authorities(tx)),
         tuple(_certificates(tx)),
     )
+
+
+def _authorities(tx: Tx) -> Iterator[AuthorityOf]:
+    table = models.CertificateAuthority
+    for row in table.select(table, models.Account).join(models.Account).order_by(table.id):
+        private = None
+        with contextlib.suppress(SealBrokenError):
+            private = private_key(tx, row)
+        yield AuthorityOf(row.account.name, row.fingerprint, private, row.created_at, row.retired_at)
 
 
 def _certificates(tx: Tx) -> Iterator[IssuedTo]:
@@ -93,23 +135,53 @@ def _certificates(tx: Tx) -> Iterator[IssuedTo]:
         yield IssuedTo(_identity(row.user), row.authority.fingerprint, columns)
 
 
-def has_authority(_tx: Tx) -> bool:
-    """Whether any account can issue certificates."""
-    return bool(models.CertificateAuthority.select().exists())
-
-
-def settle(tx: Tx, operator: Operator, carried: Carried, *, taken_at: datetime) -> Done | Denied:
+def settle(tx: Tx, operator: Operator, carried: Carried, *, taken_at: datetime) -> Restored | Denied:
     """Make a database from a backup ready to serve, or return why it may not replace another."""
     if refusal := _leaves_permanence(carried):
         return refusal
     _spend_steps(tx, carried)
     _void(tx)
-    if _same_installation(carried):
+    kept: tuple[str, ...] = ()
+    is_same = _same_installation(carried)
+    is_known = is_same and _knows_authorities(carried)
+    if is_same:
         _keep_what_was_used(tx, carried)
+        kept = tuple(_keep_authorities(tx, carried))
         _withdraw_later_ones(tx, carried)
     taken = f"{taken_at:%Y-%m-%d %H:%M:%S} UTC"
-    trail.record_everywhere(ActingOperator(tx, operator), Event.RESTORED, taken=taken)
-    return Done(f"Restored to the state of {taken}.")
+    acting = ActingOperator(tx, operator)
+    trail.record_everywhere(acting, Event.RESTORED, taken=taken, knows_authorities=is_known)
+    return Restored(bool(models.CertificateAuthority.select().exists()), is_known, kept)
+
+
+def _keep_authorities(tx: Tx, carried: Carried) -> Iterator[str]:
+    """Keep the authorities that are newer than the backup, so that no rotation is undone.
+
+    Yields the accounts whose certificates one of them signs. Where its key cannot be opened, none signs.
+    """
+    table, accounts = models.CertificateAuthority, models.Account
+    for account in list(accounts.select().order_by(accounts.name)):
+        its = [each for each in carried.authorities if each.account == account.name]
+        known = {row.fingerprint for row in table.select().where(table.account == account.id)}
+        its_new = [each for each in its if each.fingerprint not in known]
+        last, present = (
+            next((each for each in its_new if not each.retired_at), None),
+            present_authority(account.id),
+        )
+        is_newer = last is not None and (present is None or last.created_at >= present.created_at)
+        if present is not None and is_newer:
+            table.update(retired_at=tx.now).where(table.id == present.id).execute()
+        for each in its_new:
+            if each.private is not None and (each.retired_at or is_newer):
+                store_authority(tx, account.id, each.private, each.created_at, each.retired_at)
+        if last is not None and last.private is not None and is_newer:
+            yield account.name
+
+
+def _knows_authorities(carried: Carried) -> bool:
+    """Whether the replaced database says of each account that has an authority which one signed at last."""
+    table, told = models.CertificateAuthority, {each.account for each in carried.authorities}
+    return all(row.account.name in told for row in table.select(table, models.Account).join(models.Account))
 
 
 def _identity(user: models.User) -> Identity:

@@ -7,7 +7,7 @@ from peewee import fn
 
 from data.operations.actors import Acting, Operator, in_each_account
 from data.operations.applications.findings import check_applications
-from data.operations.certificates.findings import check_certificates
+from data.operations.certificates.findings import check_certificates, check_restored
 from data.operations.certificates.withdrawal import reserved_since
 from data.operations.maintenance import clock_jumps
 from data.operations.results import Denied
@@ -118,6 +118,7 @@ def _check_account(acting: Acting) -> tuple[Finding, ...]:
         *doctor.judge_account(facts),
         *check_applications(acting, facts.name),
         *check_certificates(acting, models.Account.get_by_id(acting.account_id)),
+        *check_restored(acting),
         *doctor.judge_reserved(facts.name, reserved_since(acting.tx, acting.account_id)),
         *doctor.judge_targets(facts.name, unreachable_targets(acting)),
     )

@@ -6,9 +6,11 @@ import socket
 import sqlite3
 import stat
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
+import asyncssh
 import pytest
 from support.broken_database import files_of_at_most
 from support.database import MASTER_KEY, OPERATOR, SYSTEM, World, services
@@ -17,7 +19,7 @@ from data.operations.audit import verification
 from data.operations.certificates import authorities, issuing, listing
 from data.operations.certificates.revocation_list import read_revocation_list
 from data.operations.certificates.withdrawal import withdraw
-from data.operations.maintenance import backups, kept_counts
+from data.operations.maintenance import backups, doctor_facts, kept_counts
 from data.operations.maintenance.installation_state import installation_state
 from data.operations.results import Denied, Done
 from data.operations.signin import second_factor
@@ -164,7 +166,7 @@ def test_restore_spends_past_steps(lived_in, file):
     code = lived_in.code("anna")
     assert isinstance(lived_in.submit(lived_in.attempt("anna"), code), Admitted)
     with Restored(lived_in, file) as restored:
-        assert isinstance(settle(restored, backups.Carried()), Done)
+        assert isinstance(settle(restored, backups.Carried()), backups.Restored)
         for steps in (-1, 0, 1):
             answer = restored.submit(restored.attempt("anna"), restored.code("anna", steps))
             assert isinstance(answer, CodeAlreadyUsed)
@@ -221,6 +223,56 @@ def test_restore_withdraws_certificates(lived_in, file):
         assert again.serial.to_bytes(8) not in restored.run(read_revocation_list, "Clinic")
 
 
+@pytest.mark.feature("certificates-rotate")
+def test_restore_undoes_no_rotation(lived_in, file):
+    """The authority that signed at last signs, if the replaced database knows it; doctor says if not."""
+    models.Account.update(certificate_hours=8).execute()
+    first = lived_in.run(authorities.init_authority, OPERATOR).present.fingerprint
+    take(lived_in, file)
+    lived_in.clock.forward(minutes=1)
+    second = lived_in.run(authorities.rotate_authority, OPERATOR, first).present.fingerprint
+    by_second = lived_in.run(issuing.issue_certificate, lived_in.session("anna"), KEY)
+    lived_in.clock.forward(minutes=1)
+    third = lived_in.run(authorities.rotate_authority, OPERATOR, second).present.fingerprint
+    carried = lived_in.run(backups.carry)
+    assert "private=" not in repr(carried)
+
+    def noted() -> list[str]:
+        found = lived_in.run(doctor_facts.check_accounts, OPERATOR)
+        return [each.advice for each in found if "is that of the backup restored" in each.sentence]
+
+    with Restored(lived_in, file) as restored:
+        assert settle(restored, carried) == backups.Restored(True, True, ("Clinic",))
+        assert restored.run(authorities.show_authorities, OPERATOR).present.fingerprint == third
+        assert by_second.serial.to_bytes(8) in restored.run(read_revocation_list, "Clinic")
+        restored.clock.forward(minutes=1)
+        again = restored.run(issuing.issue_certificate, restored.session("anna"), KEY)
+        signed_by = asyncssh.import_certificate(again.line).signing_key.get_fingerprint()
+        assert (signed_by, noted()) == (third, [])
+        newer = restored.run(backups.carry)
+        take(restored, file.with_name("newer.backup"))
+    with Restored(lived_in, file) as restored:
+        assert settle(restored, backups.Carried()) == backups.Restored(True, False, ())
+        assert restored.run(authorities.show_authorities, OPERATOR).present.fingerprint == first
+        assert [advice[-17:] for advice in noted()] == ["twofold ca rotate"]
+        older = restored.run(backups.carry)
+        restored.clock.forward(minutes=1)
+        restored.run(authorities.rotate_authority, OPERATOR, first)
+        assert noted() == []
+    for replaced in (older, newer):
+        with Restored(lived_in, file.with_name("newer.backup")) as restored:
+            assert settle(restored, replaced) == backups.Restored(True, True, ())
+            assert restored.run(authorities.show_authorities, OPERATOR).present.fingerprint == third
+    broken = replace(carried, authorities=tuple(replace(each, private=None) for each in carried.authorities))
+    with Restored(lived_in, file) as restored:
+        assert settle(restored, broken) == backups.Restored(True, True, ())
+        assert isinstance(restored.run(authorities.show_authorities, OPERATOR), Denied)
+    models.Account.update(name="Praxis").execute()
+    renamed = lived_in.run(backups.carry)
+    with Restored(lived_in, file) as restored:
+        assert settle(restored, renamed) == backups.Restored(True, False, ())
+
+
 def test_restore_drops_unfinished_imports(lived_in, file):
     """A published import is kept."""
     people = users_csv.read_people(b"name,email\ncarl,c@x.example\ndora,d@x.example\n").rows
@@ -230,7 +282,7 @@ def test_restore_drops_unfinished_imports(lived_in, file):
     lived_in.run(user_import.publish_people, OPERATOR, published.batch)
     take(lived_in, file)
     with Restored(lived_in, file) as restored:
-        assert isinstance(settle(restored, backups.Carried()), Done)
+        assert isinstance(settle(restored, backups.Carried()), backups.Restored)
         assert [row.name for row in models.StagedUser.select()] == ["carl"]
         restored.run(import_staging.clean_up)
         assert {row.name for row in models.User.select()} == {"admin", "boss", "anna", "ben", "carl"}
@@ -304,7 +356,7 @@ def test_permanent_is_not_replaced(lived_in, file, tmp_path):
         assert "permanent for Clinic" in denied.message
         assert restored.dump() == before
     with Restored(lived_in, later) as restored:
-        assert isinstance(settle(restored, carried), Done)
+        assert isinstance(settle(restored, carried), backups.Restored)
 
 
 def test_the_audit_log_of_a_restored_backup_verifies(lived_in, file):

@@ -79,7 +79,26 @@ def test_lost_database(clinic, home, file):
     assert clinic("user", "list").status == 1
     outcome = clinic("restore", str(file), "--yes")
     assert outcome.status == 0, outcome.err
+    assert "ertificate" not in outcome.out
     assert people(clinic) == ["anna"]
+
+
+@pytest.mark.feature("certificates-rotate")
+def test_rotated_since(clinic, home, file):
+    """The later authority still signs; if its database is lost, `restore` and `doctor` say what to do."""
+    clinic("ca", "init")
+    clinic("backup", str(file))
+    later = clinic("ca", "rotate", "--yes").out
+    told = clinic("restore", str(file), "--yes").out
+    assert "The certificate authority of Clinic is newer than the backup, and still signs." in told
+    assert clinic("ca", "show").out == later
+    (home / "twofold.db").unlink()
+    told, advice = clinic("restore", str(file), "--yes").out, "its former key signs again: replace it"
+    assert advice in told
+    assert clinic("ca", "show").out != later
+    assert advice in clinic("doctor").out
+    clinic("ca", "rotate", "--yes")
+    assert advice not in clinic("doctor").out
 
 
 def test_between_kinds_of_database(clinic, home, file, postgresql):

@@ -10,11 +10,12 @@ from pathlib import Path
 import click
 
 from data.operations.maintenance import backups
-from data.operations.maintenance.backups import Carried
+from data.operations.maintenance.backups import Carried, Restored
 from data.operations.maintenance.database_summary import describe
 from data.operations.maintenance.installation_state import installation_state
 from data.operations.signin import worker_sessions
 from data.rules.database_comparison import DatabaseFacts
+from data.rules.doctor import BACK_AGAIN
 from data.rules.safe_text import safe
 from data.storage import backup as storage
 from data.storage.backup import BackupRefusedError
@@ -25,7 +26,7 @@ from data.storage.postgresql import Postgresql
 from data.storage.restored_rows import rebuild
 from data.storage.sqlite import open_sqlite
 from data.store import Store, StoreUnavailableError
-from data.wording.words import Question, counted
+from data.wording.words import Question, counted, listed
 from sshserver.workers.heartbeat import BEAT_SECONDS
 from tui.cli import config_file as settings_file
 from tui.cli.commands.restore_unverified import show_unverified
@@ -43,6 +44,7 @@ from tui.cli.open_installation import (
     system_clock,
 )
 from tui.cli.path_arguments import PathType
+from tui.cli.prompts import tell
 from tui.cli.streams import echo
 from tui.cli.text_tables import progress, when
 
@@ -121,8 +123,9 @@ def restore(home: Home, file: Path, replace_damaged: bool, unverified: bool) -> 
                     show_unverified(file, store.run_now(describe), present.facts)
             confirm(_question(place, taken_at, present.since))
             with _store(home, settings, working) as store:
-                confirmed(store.run_now(backups.settle, operator(), present.carried, taken_at=taken_at))
-                has_authority = store.run_now(backups.has_authority)
+                restored = confirmed(
+                    store.run_now(backups.settle, operator(), present.carried, taken_at=taken_at)
+                )
             storage.take_mark_away(working)
             kept = _replace(home, place, working)
         finally:
@@ -132,11 +135,8 @@ def restore(home: Home, file: Path, replace_damaged: bool, unverified: bool) -> 
     if kept is not None:
         echo(f"The replaced database is kept in {safe(kept, 1_000)}.")
     echo("Review users and keys before serving: the backup may bring back some that were removed.")
-    if has_authority:
-        echo(
-            "Certificates are withdrawn, but hosts accept those of users who are not in the backup until they"
-        )
-        echo("end. If that matters, run `twofold ca rotate` and have hosts trust the new key alone.")
+    for line in _about_certificates(restored):
+        tell(line)
 
 
 @contextlib.contextmanager
@@ -245,6 +245,20 @@ def _question(place: Place, taken_at: datetime, since: int | None) -> Question:
     return Question(
         "Replace it?", f"{place} will be replaced with the backup of {when(taken_at)}. {undone}", "Replace"
     )
+
+
+def _about_certificates(restored: Restored) -> Iterator[str]:
+    """Yield what a restore means for certificates, and what to do; nothing where none are issued."""
+    if not restored.issues_certificates:
+        return
+    if restored.knows_authorities:
+        yield "All certificates are withdrawn."
+    else:
+        yield "Certificates in the backup are withdrawn; hosts accept later ones until they end."
+        yield f"The certificate authority is that of the backup. {BACK_AGAIN}"
+    if restored.kept:
+        named = listed(restored.kept)
+        yield f"The certificate authority of {named} is newer than the backup, and still signs."
 
 
 def _replace(home: Home, place: Place, working: Path) -> Path | None:
