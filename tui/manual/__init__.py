@@ -36,6 +36,11 @@ ORDER = (
     *("performance", "architecture"),
 )
 """The pages, as one would read them."""
+SUBJECTS = {
+    **dict.fromkeys(("principals", "krl"), "certificates"),
+    **dict.fromkeys(("jumps", "targets"), "forwarding"),
+}
+"""What people look for under a name that is no page's, by the page that explains it."""
 _SUFFIX = ".md"
 _LINK = re.compile(r"\[([^]]*)\]\([^)]*\)")
 _MARKS = re.compile(r"[*`]")
@@ -117,10 +122,10 @@ def _row(cells: list[str], sizes: list[int]) -> Iterator[str]:
 
 
 def find(name: str) -> str | None:
-    """Return the page of this name, file name or title, in capitals or not; None if there is none."""
+    """Return the page of this name, file name, title or subject, in capitals or not; None without one."""
     folded = " ".join(name.casefold().split())
     names = ((topic, (topic, topic + _SUFFIX, title(topic).casefold())) for topic in topics())
-    return next((topic for topic, its in names if folded in its), None)
+    return next((topic for topic, its in names if folded in its), SUBJECTS.get(folded))
 
 
 def title(topic: str) -> str:

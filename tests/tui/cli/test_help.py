@@ -41,11 +41,16 @@ def test_page_is_printed_as_it_is_written(run):
         ("backup and restore", "backup-and-restore"),
         ("Backup  and Restore", "backup-and-restore"),
         ("Administering people", "administering-people"),
+        ("principals", "certificates"),
+        ("KRL", "certificates"),
+        ("jumps", "forwarding"),
+        ("targets", "forwarding"),
     ],
 )
 def test_page_is_found_by_its_file_and_title(run, words, topic):
     assert run("help", *words.split()).out == manual.page(topic)
     assert run("help", words).out == manual.page(topic)
+    assert words not in cli.list_commands(click.Context(cli)), "the page would hide the command"
 
 
 def words_of(text: str) -> list[str]:

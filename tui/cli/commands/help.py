@@ -44,8 +44,9 @@ def help_(context: click.Context, words: tuple[str, ...], man: bool) -> None:
     """Read a page of the manual, or the help of a command.
 
     Without an argument, the pages are listed; over SSH, the commands first. A page is named as in the list,
-    by its file (policy.md) or by its title, in capitals or not. If a page and a command share a name, the
-    page is shown; `twofold COMMAND --help` shows the help of the command.
+    by its file (policy.md), by its title, or by what it explains (principals, krl, jumps, targets), in
+    capitals or not. If a page and a command share a name, the page is shown; `twofold COMMAND --help` shows
+    the help of the command.
     """
     if man:
         echo(man_page(_context_of(context, ())), nl=False)
@@ -131,7 +132,7 @@ def _not_found(group: click.Context, words: Sequence[str], word: str) -> str:
 def _names_in(context: click.Context) -> Iterator[str]:
     """Yield what can follow the words that were found: pages come first, and only at the beginning."""
     if context.parent is None:
-        yield from manual.topics()
+        yield from (*manual.topics(), *manual.SUBJECTS)
     if isinstance(context.command, click.Group):
         yield from (name for name in context.command.list_commands(context) if name not in manual.topics())
 
