@@ -127,7 +127,7 @@ async def test_what_one_node_takes_away_another_closes_in_its_next_round(gate):
 
 
 def test_the_next_round_is_soon_enough():
-    """The rest of the promise is left to the one statement that a round reads, and to closing."""
+    """The rest of the time is left to what a round reads, and to closing."""
     assert inspect.signature(serve).parameters["reap_seconds"].default == EVERY_SECONDS <= PROMISED / 2
 
 
