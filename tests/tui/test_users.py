@@ -1,5 +1,6 @@
 """The users table and one user's detail."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -335,6 +336,18 @@ class TestActions:
             await person.sees("Takes effect when 2FA is turned on under 3 Security.")
             await person.presses("y")
             await person.sees("Takes effect when 2FA is turned on.")
+
+    async def test_the_next_act_waits_for_no_reading(self, world, monkeypatch):
+        """A key that is pressed once a result is shown acts, though the screen is still being read again."""
+        async with opened(world, "admin") as person:
+            await opens(person, "anna")
+            monkeypatch.setattr(person.app.screen, "read", asyncio.Event().wait)
+            await person.presses("r")
+            await person.sees("Require 2FA for anna?")
+            await person.presses("y")
+            await person.sees("✓")
+            await person.presses("r")
+            await person.sees("✗ Two-factor authentication is already required for anna.")
 
     @pytest.mark.feature("unlock-reason")
     async def test_unlocking_takes_a_reason_into_the_activity(self, world):

@@ -229,13 +229,14 @@ class MainScreen(ActingScreen[None]):
     def act_in_background(self, action: Callable[[], Coroutine[None, None, None]]) -> None:
         """Start an action, and read again when it is done.
 
-        The result of the last action is cleared, so that it is not mistaken for the result of this one.
+        The result of the last action is cleared, so that it is not mistaken for the result of this one. Once
+        the result is shown the next key can act: no key waits for, or is lost to, the reading.
         """
 
         async def act_and_read() -> None:
             await action()
-            await self.read()
-            self.refresh_bindings()
+            self._acting = None
+            self.load()
 
         self.app.say("")
         super().act_in_background(act_and_read)
