@@ -85,7 +85,7 @@ async def test_endless_connections_of_one_user(clinic, keys, files, times):
     await clinic.serve("--workers", "1")
     clinic.known_hosts()
     assert limit(clinic) == files
-    assert b"files.few" in clinic.log
+    await clinic.logs(b"files.few")
     async with contextlib.AsyncExitStack() as held:
         hoarding = asyncio.create_task(hoard(clinic, private(keys["mallory"]), times, held))
         while not hoarding.done():

@@ -3,7 +3,6 @@
 The QR code is decoded from the screen, and the codes come from oathtool.
 """
 
-import asyncio
 import re
 from pathlib import Path
 
@@ -37,18 +36,14 @@ async def create_in_the_app(clinic: Clinic, admin: TerminalProgram, name: str) -
     await admin.expect_on_screen("I have saved it")
     password = (await admin.expect_matches(ONE_TIME))[0]
     clinic.secrets.append(password)
-    admin.type("\t")
-    await asyncio.sleep(0.2)
-    admin.type("\r")
+    admin.type("\t\r")
     await admin.expect_on_screen("2 users")
     return password
 
 
 async def require_in_the_app(admin: TerminalProgram) -> None:
     """Require 2FA for the second user in the table."""
-    admin.type("\x1b[B")
-    await asyncio.sleep(0.3)
-    admin.type("r")
+    admin.type("\x1b[Br")
     await admin.expect_on_screen("Require 2FA for ben?")
     admin.type("y")
     await admin.expect_on_screen("Pending setup on next login")

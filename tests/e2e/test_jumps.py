@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from support.free_ports import free_port
 from support.jump_gate import Gate, gate_of
 from support.ssh_server import HOST
 from support.ssh_users import People, open_people
@@ -28,8 +29,7 @@ async def real_sshd(folder: Path) -> AsyncIterator[int]:
     """Run an sshd that lets root in by a key, and give its port."""
     for name in ("host", "inside"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
-    with socket.create_server((HOST, 0)) as free:
-        port = int(free.getsockname()[1])
+    port = free_port()
     lines = [f"HostKey {folder}/host", f"AuthorizedKeysFile {folder}/inside.pub", "PermitRootLogin yes"]
     lines += ["StrictModes no", "UsePAM no", "PidFile none", "Subsystem sftp internal-sftp"]
     (folder / "sshd_config").write_text("\n".join([*lines, f"ListenAddress {HOST}:{port}", ""]))
@@ -37,7 +37,7 @@ async def real_sshd(folder: Path) -> AsyncIterator[int]:
     command = [str(SSHD), "-D", "-e", "-f", str(folder / "sshd_config")]
     running = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 with suppress(OSError), socket.create_connection((HOST, port), 1):
                     break

@@ -38,7 +38,7 @@ async def start(home: Path, *arguments: str) -> tuple[asyncio.subprocess.Process
     )  # fmt: skip
     printed = ""
     while not LISTENING.search(printed):
-        line = await asyncio.wait_for(server.stdout.readline(), 30)
+        line = await asyncio.wait_for(server.stdout.readline(), 90)
         assert line, (await server.stderr.read()).decode()
         printed += line.decode()
     return server, printed
@@ -171,7 +171,7 @@ async def test_local_app_signs_in(home, require_program):
     terminal.type(await phone.new_code() + "\r")
     await terminal.expect_on_screen("New recovery codes")
     terminal.type("y")
-    await asyncio.sleep(0.5)
+    await terminal.expect_on_screen("[x] I have saved")
     terminal.type("\r")
     await terminal.expect_on_screen("1 M")
     terminal.type("q")

@@ -13,7 +13,7 @@ import pytest
 from support.database import totp
 from support.http_server import curl
 from support.installed_program import Clinic
-from support.processes import children
+from support.processes import children, open_files
 from support.radius import ACCEPT, REJECT, radclient
 from support.ssh_server import HOST, AnsweringClient
 from support.ssh_users import OPERATOR, SECRET, enrol_with_app
@@ -53,10 +53,9 @@ def owner_of(port: int, clinic: Clinic) -> int | None:
     sockets = {f"socket:[{line.split()[9]}]" for line in lines if line.split()[1].endswith(f":{port:04X}")}
     (fork_server,) = children(clinic.server.pid)
     for worker in children(fork_server):
-        for opened in Path(f"/proc/{worker}/fd").iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                if str(opened.readlink()) in sockets:
-                    return worker
+        with contextlib.suppress(FileNotFoundError):
+            if sockets.intersection(map(str, open_files(worker))):
+                return worker
     return None
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.database import totp
+from support.free_ports import free_port
 from support.installed_program import Clinic
 from support.pam import require_module
 from support.radius import ACCEPT, HOST, REJECT, radclient
@@ -123,7 +124,7 @@ async def test_sshd_asks_for_a_code_after_the_key(clinic: Clinic, sshd_program: 
     await clinic.serve("--workers", "1", "--radius", "127.0.0.1:0")
     servers = tmp_path / "twofold-radius"
     servers.touch(mode=0o600)
-    servers.write_text(f"{await next_line(clinic)} {secret} 3\n")
+    servers.write_text(f"{await next_line(clinic)} {secret} 60\n")
     sshd = Sshd(clinic, sshd_program)
     code, wrong = codes()
     question = ["(root@twofold.test) Verification code:"]
@@ -139,9 +140,7 @@ async def test_sshd_asks_for_a_code_after_the_key(clinic: Clinic, sshd_program: 
 @asynccontextmanager
 async def freeradius(program: str, folder: Path, base: str, token: str) -> AsyncIterator[int]:
     """Run FreeRADIUS with its module `rest` on a free port, which it cannot choose itself."""
-    with socket.socket(type=socket.SOCK_DGRAM) as free:
-        free.bind((HOST, 0))
-        port = free.getsockname()[1]
+    port = free_port(socket.SOCK_DGRAM)
     rest = manual("rest {").replace("https://twofold.clinic.example:8443", base).replace("TOKEN", token)
     (folder / "radiusd.conf").write_text(f"""
 libdir = /usr/lib/freeradius

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from PIL import Image, ImageDraw
 from rich.segment import Segment
 from rich.style import Style
 from support.database import World
+from support.pseudo_terminal import PATIENCE
 from textual.events import Paste
 from textual.pilot import Pilot
 from textual.screen import ModalScreen
@@ -127,7 +129,8 @@ class Person:
 
     async def has_left(self) -> str | None:
         """Wait for the app's end and return its last line."""
-        for _ in range(200):
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
             if self.app._exit:
                 return self.app.return_value
             await asyncio.sleep(0.01)
@@ -137,7 +140,8 @@ class Person:
         return self.world.live_code(name)
 
     async def _wait(self, holds: Callable[[str], bool], complaint: str) -> str:
-        for _ in range(400):
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
             await self.pilot.pause()
             if self.app._exit:
                 raise AssertionError(f"the app ended with {self.app.return_value!r}; {complaint}")

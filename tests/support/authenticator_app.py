@@ -16,7 +16,7 @@ class Phone:
     A code is still good `typing_seconds` after it was handed out; the fewer, the more codes in a row.
     """
 
-    def __init__(self, oathtool: str, typing_seconds: int = 5) -> None:
+    def __init__(self, oathtool: str, typing_seconds: int = 10) -> None:
         self._oathtool = oathtool
         self._typing_seconds = typing_seconds
         self._secret = ""

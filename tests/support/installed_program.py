@@ -64,10 +64,16 @@ class Clinic:
         while chunk := await self.server.stderr.read(65536):
             self.log += chunk
 
+    async def logs(self, words: bytes) -> None:
+        """Wait until words stand in the log: it is read beside what the server prints."""
+        async with asyncio.timeout(PATIENCE):
+            while words not in self.log:
+                await asyncio.sleep(0.01)
+
     async def stop(self) -> int:
         """Ask the server to end, and return its exit status."""
         self.server.terminate()
-        status = await asyncio.wait_for(self.server.wait(), 30)
+        status = await asyncio.wait_for(self.server.wait(), PATIENCE)
         await self._reading
         return status
 

@@ -3,7 +3,6 @@
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import psycopg
+from support.free_ports import free_port
 
 USER = "twofold"
 PASSWORD = "only-for-tests"
@@ -45,7 +45,7 @@ class PostgresqlServer:
                 "pg_basebackup", "--pgdata", self._data, "--dbname", primary.url("postgres"),
                 "--checkpoint", "fast", "--write-recovery-conf", "--no-sync",
             )  # fmt: skip
-        self.port = _free_port()
+        self.port = free_port()
         self._count = 0
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -180,9 +180,3 @@ def _unprivileged() -> pwd.struct_passwd | None:
         return None
     names = {entry.pw_name: entry for entry in pwd.getpwall()}
     return names.get("postgres") or names["nobody"]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -88,6 +88,8 @@ class TerminalProgram(Terminal):
         self.screen = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self.screen)
         self._master = master
+        self._is_read = asyncio.Event()
+        """Set once all that was written has been read, and nobody can write any more."""
         asyncio.get_running_loop().add_reader(master, self._read)
 
     @classmethod
@@ -136,8 +138,7 @@ class TerminalProgram(Terminal):
     async def end(self, seconds: float = PATIENCE) -> int:
         """Wait for the program's end and return its exit status."""
         status = await asyncio.wait_for(self.process.wait(), seconds)
-        await asyncio.sleep(0.02)
-        self._read()
+        await asyncio.wait_for(self._is_read.wait(), seconds)
         self._close()
         return status
 
@@ -160,6 +161,7 @@ class TerminalProgram(Terminal):
             data = b""
         if not data:
             asyncio.get_running_loop().remove_reader(self._master)
+            self._is_read.set()
         self.take(data)
 
     def _close(self) -> None:

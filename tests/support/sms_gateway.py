@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.pseudo_terminal import PATIENCE
+
 _SETTINGS = """[gammu]
 device = {folder}/phone
 connection = none
@@ -46,7 +48,7 @@ class Gateway:
     folder: Path
     send_command: tuple[str, ...]
 
-    async def sent(self, seconds: float = 20.0, containing: str = " is your ") -> tuple[str, str]:
+    async def sent(self, seconds: float = PATIENCE, containing: str = " is your ") -> tuple[str, str]:
         """Wait until the phone has sent a text message; return its number and its words."""
         async with asyncio.timeout(seconds):
             while not (done := self._sent(containing)):

@@ -9,6 +9,7 @@ from weakref import WeakSet
 
 import asyncssh
 from asyncssh.public_key import SSHKey
+from support.pseudo_terminal import PATIENCE
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.widgets import Static
@@ -147,7 +148,7 @@ async def connect(
     return connection, client
 
 
-async def until(condition: Any, seconds: float = 10.0) -> None:
+async def until(condition: Any, seconds: float = PATIENCE) -> None:
     """Wait until `condition()` holds."""
     async with asyncio.timeout(seconds):
         while not condition():

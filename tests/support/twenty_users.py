@@ -88,10 +88,10 @@ class Organisation:
         if member.name in BY_APP:
             return await member.phone.new_code()
         async with asyncio.timeout(PATIENCE):
-            while not (fresh := set(self.codes_sent_to(member)).difference(member.typed)):
+            while not (fresh := [sent for sent in self.codes_sent_to(member) if sent not in member.typed]):
                 await asyncio.sleep(0.1)
         member.typed += fresh
-        return fresh.pop()
+        return fresh[-1]
 
     def codes_sent_to(self, member: Member) -> list[str]:
         """Return what a member was sent, by either way."""

@@ -107,7 +107,7 @@ class Stage:
 
     async def __aexit__(self, *_):
         self.app.exit("bye")
-        await asyncio.wait_for(self.task, 10)
+        await asyncio.wait_for(self.task, 60)
 
 
 async def test_the_terminal_is_taken_over_and_given_back():

@@ -11,24 +11,29 @@ from support.ssh_users import People
 
 CHANNELS = 300
 SERVED = 2.0
-"""Seconds within which others are served, on a machine that serves them at once while it is quiet."""
+"""Seconds of CPU within which others are served, where it takes as little as below while all is quiet.
+
+All of it is in this process: what other processes take meanwhile does not count.
+"""
 QUIET = 0.25
-"""Seconds for a sign-in and a jump on such a machine while it is quiet; a slower one gets more time."""
+"""Seconds of CPU for a sign-in and a jump while all is quiet; a slower machine gets more."""
+WAITING = 30
+"""Seconds of the clock for the same."""
 
 pytestmark = pytest.mark.feature("jumps-attacked")
 
 
 async def jump_of_ben(gate: Gate) -> float:
-    """Sign in as Ben and send a byte through a jump; return how long both took."""
+    """Sign in as Ben and send a byte through a jump; return how much CPU was taken until then."""
     gate.people.clock.forward(60)
-    began = time.monotonic()
+    began = time.process_time()
     connection, _ = await connect(
         gate.server.port, "ben", [gate.people.code()], keys=[gate.people.keys["ben"]]
     )
     reader, writer = await connection.open_connection("db1", gate.host.port)
     writer.write(b"x")
     assert await reader.read(1) == b"x"
-    took = time.monotonic() - began
+    took = time.process_time() - began
     connection.close()
     return took
 
@@ -36,7 +41,7 @@ async def jump_of_ben(gate: Gate) -> float:
 async def beside(gate: Gate, quiet: float) -> None:
     """Have Ben served three times, while someone else attacks."""
     for _ in range(3):
-        assert await jump_of_ben(gate) < SERVED * max(1.0, quiet / QUIET)
+        assert await asyncio.wait_for(jump_of_ben(gate), WAITING) < SERVED * max(1.0, quiet / QUIET)
 
 
 async def opens(connection: asyncssh.SSHClientConnection, host: str, port: int) -> str:

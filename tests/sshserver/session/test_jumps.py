@@ -356,11 +356,12 @@ async def test_neither_side_is_read_faster_than_the_other_reads(people):
 
 async def test_a_connection_with_a_jump_is_used(people):
     """`-W` opens no session, and its connection is not closed as unused; without a jump, one is."""
-    async with gate_of(people, Limits(unused_seconds=0.3)) as gate:
+    async with gate_of(people, Limits(unused_seconds=2)) as gate:
         await gate.add("db1")
-        used, unused = await gate.connect(), await gate.connect()
+        used = await gate.connect()
         reader, writer = await used.open_connection("db1", gate.host.port)
-        await asyncio.wait_for(unused.wait_closed(), 10)
+        unused = await gate.connect()
+        await asyncio.wait_for(unused.wait_closed(), WITHIN)
         writer.write(b"x")
         assert await reader.read(1) == b"x"
         used.close()

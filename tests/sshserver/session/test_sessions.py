@@ -11,6 +11,7 @@ import weakref
 import asyncssh
 import pytest
 from support.fake_backend import CODE, PASSWORD, FakeBackend
+from support.pseudo_terminal import PATIENCE
 from support.ssh_server import GreetingApp, connect, running_server, until
 from textual.app import App
 from textual.filter import Monochrome, NoColor
@@ -33,7 +34,7 @@ class Screen:
         self.process = process
         self.seen = ""
 
-    async def expect(self, text, seconds=10):
+    async def expect(self, text, seconds=PATIENCE):
         async with asyncio.timeout(seconds):
             while text not in self.seen:
                 data = await self.process.stdout.read(65536)
@@ -41,7 +42,7 @@ class Screen:
                 self.seen += data
 
     async def rest(self):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             self.seen += await self.process.stdout.read()
         return (await self.process.wait()).exit_status
 
@@ -103,12 +104,15 @@ async def test_channels_share_a_session():
 @pytest.mark.feature("session-idle")
 async def test_idle_session():
     """It is warned and then ended with a line."""
-    limits = Limits(idle_minutes=0.02, idle_warning_seconds=0.8)
+    limits = Limits(idle_minutes=15, idle_warning_seconds=899.9)
     async with running_server(FakeBackend([KEY]), limits) as running:
         connection, screen = await open_screen(running)
         await screen.expect("Still there?")
+        watch = idle_watch(running)
+        watch._last -= 900
+        watch._look()
         assert await screen.rest() == 0
-        assert screen.seen.endswith("Signed out after 0.02 minutes without activity.\r\n")
+        assert screen.seen.endswith("Signed out after 15 minutes without activity.\r\n")
         connection.close()
 
 
@@ -147,7 +151,7 @@ async def test_connection_without_channels():
     backend = FakeBackend([KEY])
     async with running_server(backend, Limits(unused_seconds=0.3)) as running:
         connection, _ = await connect(running.port, "alice", [CODE], keys=[KEY])
-        await asyncio.wait_for(connection.wait_closed(), 5)
+        await asyncio.wait_for(connection.wait_closed(), PATIENCE)
         await until(lambda: backend.ended == [1])
 
 
@@ -156,7 +160,7 @@ async def test_channels_that_run_nothing():
     async with running_server(backend, Limits(unused_seconds=0.3)) as running:
         connection, _ = await connect(running.port, "alice", [CODE], keys=[KEY])
         with contextlib.suppress(asyncssh.Error):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while True:
                     assert (await connection.run("true")).exit_status == 1
         await until(lambda: backend.ended == [1])
@@ -373,7 +377,7 @@ async def test_draining():
         await until(lambda: running.server.connection_count == 2)
         rest = asyncio.create_task(screen.rest())
         port = running.port
-        await asyncio.wait_for(running.server.drain(), 5)
+        await asyncio.wait_for(running.server.drain(), PATIENCE)
         await rest
         assert screen.seen.endswith("The server is shutting down.\r\n")
         assert backend.ended == [1]
@@ -386,18 +390,21 @@ async def test_draining():
 async def test_an_app_that_does_not_want_to_end_is_cut_off(monkeypatch):
     monkeypatch.setattr(session_module, "_SHUT_DOWN_GRACE", 0.2)
 
+    leaving = asyncio.Event()
+
     class Stubborn(GreetingApp):
         async def action_leave(self):
+            leaving.set()
             await asyncio.sleep(60)
 
     async with running_server(FakeBackend([KEY]), app_class=Stubborn) as running:
         connection, screen = await open_screen(running)
         await screen.expect("Hello alice")
         screen.process.stdin.write("q")
-        await asyncio.sleep(0.05)
+        await asyncio.wait_for(leaving.wait(), PATIENCE)
         connection.abort()
         await until(lambda: running.server.connection_count == 0)
-        await until(lambda: not running.app.is_running, seconds=3)
+        await until(lambda: not running.app.is_running, seconds=50)
 
 
 async def test_given_sessions_can_be_ended_with_a_reason():
@@ -410,7 +417,7 @@ async def test_given_sessions_can_be_ended_with_a_reason():
         assert running.server.end_sessions([1, 99], "An administrator ended this session.") == 1
         await first.rest()
         assert "An administrator ended this session." in first.seen
-        await asyncio.wait_for(one.wait_closed(), 5)
+        await asyncio.wait_for(one.wait_closed(), PATIENCE)
         await until(lambda: backend.ended == [1])
         second.process.stdin.write("q")
         assert await second.rest() == 0
@@ -448,11 +455,12 @@ async def test_after_fifty_sessions_nothing_of_them_is_alive(monkeypatch):
         await until(lambda: running.server.connection_count == 0)
         await until(lambda: len(asyncio.all_tasks()) <= tasks_before)
         assert len(seen) == 250
-        for _ in range(3):
-            await asyncio.sleep(0.01)
+
+        def alive() -> list[str]:
             gc.collect()
-        alive = [type(found).__name__ for reference in seen if (found := reference()) is not None]
-        assert alive == []
+            return [type(found).__name__ for reference in seen if (found := reference()) is not None]
+
+        await until(lambda: not alive())
 
 
 async def test_a_log_at_debug_level_holds_no_secret(caplog):

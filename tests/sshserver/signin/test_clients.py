@@ -128,7 +128,7 @@ class Paramiko:
 
         transport = paramiko.Transport((HOST, scene.running.port))
         try:
-            transport.start_client(timeout=10)
+            transport.start_client(timeout=60)
             if scene.with_key:
                 text = scene.key_file.read_text()
                 key = paramiko.Ed25519Key.from_private_key(io.StringIO(text))
@@ -137,7 +137,7 @@ class Paramiko:
             channel = transport.open_session()
             channel.get_pty("xterm-256color")
             channel.invoke_shell()
-            channel.settimeout(10)
+            channel.settimeout(60)
             screen = b""
             while f"Hello {scene.user}".encode() not in screen:
                 screen += channel.recv(4096)
@@ -164,7 +164,7 @@ class Asyncssh:
         async with connection:
             process = await connection.create_process(term_type="xterm-256color", term_size=(80, 24))
             screen = ""
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while f"Hello {scene.user}" not in screen:
                     screen += str(await process.stdout.read(4096))
                 process.stdin.write("q")

@@ -203,14 +203,14 @@ class SlowReader(AnsweringClient):
     async def kbdint_challenge_received(self, _name: str, instructions: str, _lang: str, prompts):
         if not prompts or self.answers:
             return [self.answers.pop(0) for _ in prompts]
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.2)
         return [CODE]
 
 
 @pytest.mark.feature("wait-for-sent-code")
 @pytest.mark.parametrize(("answers", "comes_in"), [(["e"], True), ([], False)])
 async def test_the_connection_waits_for_a_code_that_was_sent(answers, comes_in):
-    limits = Limits(second_factor_seconds=0.2, sent_code_seconds=5.0)
+    limits = Limits(second_factor_seconds=1.0, sent_code_seconds=60.0)
     async with running_server(FakeBackend(methods=(APP, EMAIL)), limits) as running:
         client = SlowReader([GATE_PASSWORD, *answers])
         signing_in = asyncssh.connect(

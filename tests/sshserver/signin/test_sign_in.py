@@ -235,7 +235,7 @@ async def test_a_channel_before_the_code_ends_the_connection():
         transport = await paramiko_transport(running.port)
         assert await asyncio.to_thread(transport.auth_publickey, "alice", paramiko_key())
         with pytest.raises((paramiko.SSHException, EOFError)):
-            await asyncio.to_thread(transport.open_session, timeout=5)
+            await asyncio.to_thread(transport.open_session, timeout=60)
         await until(lambda: not transport.is_active())
         assert running.server.session_count == 0
 
@@ -311,25 +311,27 @@ async def test_answer_while_one_is_judged():
 
 
 async def test_deadlines():
-    """The second factor has a longer one than the first."""
-    limits = Limits(first_factor_seconds=0.3, second_factor_seconds=0.9)
+    """Whoever has passed the first factor outlives its deadline, and has another one."""
+    limits = Limits(first_factor_seconds=2.0, second_factor_seconds=60.0)
     async with running_server(FakeBackend([KEY]), limits) as running:
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        stranger = await paramiko_transport(running.port)
         half = await paramiko_transport(running.port)
         assert await asyncio.to_thread(half.auth_publickey, "alice", paramiko_key())
+        stranger = await paramiko_transport(running.port)
         await until(lambda: not stranger.is_active())
-        assert 0.2 < loop.time() - started < 0.8
         assert half.is_active()
-        await until(lambda: not half.is_active())
+        half.close()
+    limits = Limits(first_factor_seconds=60.0, second_factor_seconds=0.1)
+    async with running_server(FakeBackend([KEY]), limits) as running:
+        half = await paramiko_transport(running.port)
+        assert await asyncio.to_thread(half.auth_publickey, "alice", paramiko_key())
+        await until(lambda: not half.is_active(), 30)
 
 
 async def test_silent_client():
     """It is gone after the first deadline."""
     async with running_server(FakeBackend(), Limits(first_factor_seconds=0.2)) as running:
         reader, writer = await asyncio.open_connection(HOST, running.port)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while await reader.read(4096):
                 pass
         writer.close()
@@ -379,7 +381,7 @@ async def test_refused_requests_are_limited():
 
 async def paramiko_transport(port):
     transport = paramiko.Transport((HOST, port))
-    await asyncio.to_thread(transport.start_client, timeout=10)
+    await asyncio.to_thread(transport.start_client, timeout=60)
     return transport
 
 

@@ -2,10 +2,10 @@
 
 import asyncio
 import contextlib
-import socket
 import threading
 
 import pytest
+from support.free_ports import free_port
 
 from sshserver.telemetry import metrics_endpoint
 
@@ -15,9 +15,7 @@ LARGE = b"x" * 20_000_000
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 async def asked(port: int) -> bytes:
