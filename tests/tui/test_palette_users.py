@@ -25,6 +25,12 @@ def searches(world, monkeypatch):
     return seen
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """The palette waits for the database even on a machine that is busy with other things."""
+    monkeypatch.setattr(UsersByName, "PATIENCE_SECONDS", 60)
+
+
 async def opens_palette(person: Person, *words: str) -> None:
     await person.sees(*words)
     await person.presses("ctrl+p")
@@ -32,7 +38,7 @@ async def opens_palette(person: Person, *words: str) -> None:
 
 async def shows(person: Person, *words: str) -> None:
     """Wait for words of the palette, whose box is not a dialog's."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not all(word in person.screen for word in words):
             await person.pilot.pause(0.01)
 
@@ -62,16 +68,20 @@ async def test_from_another_screen_and_by_another_word(world):
         await person.sees("newest first")
 
 
-async def test_only_the_last_of_what_is_typed_is_looked_for(world, searches):
+async def test_only_the_last_of_what_is_typed_is_looked_for(world, searches, monkeypatch):
+    """What another key follows within the pause is not; nor is a single letter."""
     async with opened(world, "admin") as person:
         await opens_palette(person, "4 users")
-        await person.pilot.press(*"anna")
+        for keys, pause in (("ann", 3600), ("a", 0)):
+            monkeypatch.setattr(UsersByName, "PAUSE_SECONDS", pause)
+            await person.presses(*keys)
         await shows(person, "anna  Anna Berg")
-        assert searches[-1] == "anna"
-        assert len(searches) < 3
+        assert searches == ["anna"]
         searches.clear()
-        await person.presses("backspace", "backspace", "backspace", "backspace", "b")
-        await asyncio.sleep(0.3)
+        for keys, pause in ((["backspace"] * 4, 3600), ("b", 0)):
+            monkeypatch.setattr(UsersByName, "PAUSE_SECONDS", pause)
+            await person.presses(*keys)
+        await asyncio.sleep(0.1)
         assert searches == []
 
 
