@@ -133,15 +133,16 @@ async def test_forty_wrong_codes_at_once(
 
 
 class NotingBackend(StoreBackend):
-    """Says when a code has arrived, before it is judged."""
+    """Says when a code has arrived, and judges it when told to."""
 
     def __init__(self, store):
         super().__init__(store)
         self.arrived = asyncio.Event()
+        self.judge = asyncio.Event()
 
     async def submit_code(self, attempt, answer):
         self.arrived.set()
-        await asyncio.sleep(0.05)
+        await self.judge.wait()
         return await super().submit_code(attempt, answer)
 
 
@@ -152,12 +153,14 @@ async def test_hang_up_after_a_code(people: People):
     async with running_server(backend) as running:
         for left in (6, 5, 4):
             backend.arrived.clear()
+            backend.judge.clear()
             attempt = asyncio.create_task(connect(running.port, "alice", [people.wrong_code()], keys=[key]))
-            await asyncio.wait_for(backend.arrived.wait(), 5)
+            await asyncio.wait_for(backend.arrived.wait(), 60)
             attempt.cancel()
             await asyncio.gather(attempt, return_exceptions=True)
             await until(lambda: running.server.connection_count == 0)
             assert running.server._context.work
+            backend.judge.set()
             await until(lambda: not running.server._context.work)
             assert (await people.user("alice")).attempts_left == left
 

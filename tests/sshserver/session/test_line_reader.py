@@ -45,14 +45,19 @@ class Typist:
         except KeyboardInterrupt:
             return None
 
+    async def shows(self, words: bytes, seen: int = 0) -> None:
+        """Wait until words are shown after what was seen before."""
+        while words not in self.shown[seen:]:
+            await asyncio.sleep(0.001)
+
     async def answers(
         self, typed: str | bytes, prompt: str = "? ", *, hidden=False, kept=False
     ) -> str | None:
         """Have a question asked, then type."""
-        asking = asyncio.create_task(asyncio.to_thread(self.ask, prompt, hidden, kept))
         seen = len(self.shown)
-        while prompt and prompt.encode() not in self.shown[seen:]:
-            await asyncio.sleep(0.001)
+        asking = asyncio.create_task(asyncio.to_thread(self.ask, prompt, hidden, kept))
+        if prompt:
+            await self.shows(prompt.encode(), seen)
         self.reader.feed(typed if isinstance(typed, bytes) else typed.encode())
         return await asking
 
@@ -109,8 +114,9 @@ async def test_interrupting_and_ending():
     typist.reader.feed(b"typed ahead \x03next\r")
     assert typist.interrupts == 1
     assert await typist.answers("") == "next"
+    seen = len(typist.shown)
     asking = asyncio.create_task(asyncio.to_thread(typist.ask))
-    await asyncio.sleep(0.01)
+    await typist.shows(b"? ", seen)
     typist.reader.stop()
     assert typist.shown.endswith(b"\r\n")
     with pytest.raises(EOFError):
@@ -124,8 +130,7 @@ async def test_a_line_in_the_middle_of_a_question():
     typist = Typist("dumb")
     typist.reader.feed(b"half")
     asking = asyncio.create_task(asyncio.to_thread(typist.ask))
-    while b"half" not in typist.shown:
-        await asyncio.sleep(0.001)
+    await typist.shows(b"half")
     typist.reader.tell("This session ends soon.")
     typist.reader.feed(b" a line\r")
     assert await asking == "half a line"
@@ -198,6 +203,7 @@ async def test_a_session_that_is_over_waits_for_no_turn():
     typist = Typist()
     typist.is_full = True
     asking = asyncio.create_task(typist.answers("a line\r"))
+    await typist.shows(b"? ")
     await asyncio.sleep(0.01)
     typist.reader.stop()
     with pytest.raises(EOFError):
