@@ -26,10 +26,12 @@ SECTION = "Jumps: ssh -W at aes128-gcm"
 _MB = 1_000_000
 _PIECE = bytes(1 << 20)
 _SSHD = "sshd"
+_READY = b"ready"
+_DONE = b"done"
 
 
 class _Target:
-    """A host that sends as many bytes as its client asks for, or takes as many and says so."""
+    """A host that says when it is reached, then sends or takes as many bytes as its client asks for."""
 
     def __init__(self) -> None:
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -44,14 +46,16 @@ class _Target:
 
     def _serve(self, client: socket.socket) -> None:
         with client, suppress(OSError):
+            client.sendall(_READY)
             reader = client.makefile("rb")
-            asked = reader.readline().split()
+            if not (asked := reader.readline().split()):
+                return
             left = int(asked[1])
             while left > 0 and asked[0] == b"send":
                 left -= client.send(_PIECE[: min(left, len(_PIECE))])
             while left > 0:
                 left -= len(reader.read1(min(left, len(_PIECE)))) or left
-            client.sendall(b"done")
+            client.sendall(_DONE)
 
     def close(self) -> None:
         """Stop listening."""
@@ -68,6 +72,7 @@ class _Side:
     port: int
     taken: dict[tuple[str, int], list[float]] = field(default_factory=dict)
     used: dict[tuple[str, int], float] = field(default_factory=dict)
+    opened: list[float] = field(default_factory=list)
 
     def open(self) -> "subprocess.Popen[bytes]":
         """Open a jump to the target."""
@@ -75,31 +80,41 @@ class _Side:
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
 
     def carry(self, way: str, jumps: int, size: int) -> None:
-        """Carry so many bytes over so many jumps together, and keep how long it took."""
-        begun, cpu = time.perf_counter(), self.server.cpu()
-        threads = [threading.Thread(target=self._one, args=[way, size // jumps]) for _ in range(jumps)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        self.taken.setdefault((way, jumps), []).append(time.perf_counter() - begun)
-        self.used[way, jumps] = self.used.get((way, jumps), 0.0) + self.server.cpu() - cpu
+        """Carry so many bytes over so many open jumps together, and keep how long it took."""
+        began = self.server.cpu()
+        with ExitStack() as stack:
+            opened = [stack.enter_context(self.open()) for _ in range(jumps)]
+            for jump in opened:
+                assert jump.stdout is not None
+                _read(jump.stdout.fileno(), len(_READY))
+            threads = [threading.Thread(target=_carry, args=[jump, way, size // jumps]) for jump in opened]
+            begun, cpu = time.perf_counter(), self.server.cpu()
+            self.opened.append((cpu - began) / jumps)
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            self.taken.setdefault((way, jumps), []).append(time.perf_counter() - begun)
+            self.used[way, jumps] = self.used.get((way, jumps), 0.0) + self.server.cpu() - cpu
+            for jump in opened:
+                jump.terminate()
 
-    def _one(self, way: str, size: int) -> None:
-        with self.open() as jump:
-            assert jump.stdin is not None and jump.stdout is not None  # noqa: PT018
-            jump.stdin.write(f"{way} {size}\n".encode())
-            left, sending = size + len(b"done"), way == "send"
-            if not sending:
-                left = len(b"done")
-                for _ in range(size // len(_PIECE)):
-                    _write_all(jump.stdin.fileno(), _PIECE)
-                _write_all(jump.stdin.fileno(), _PIECE[: size % len(_PIECE)])
-            while left > 0:
-                read = os.read(jump.stdout.fileno(), 1 << 20)
-                assert read, "the jump ended early"
-                left -= len(read)
-            jump.terminate()
+
+def _carry(jump: "subprocess.Popen[bytes]", way: str, size: int) -> None:
+    assert jump.stdin is not None and jump.stdout is not None  # noqa: PT018
+    jump.stdin.write(f"{way} {size}\n".encode())
+    if way == "take":
+        for _ in range(size // len(_PIECE)):
+            _write_all(jump.stdin.fileno(), _PIECE)
+        _write_all(jump.stdin.fileno(), _PIECE[: size % len(_PIECE)])
+    _read(jump.stdout.fileno(), len(_DONE) + (size if way == "send" else 0))
+
+
+def _read(file: int, left: int) -> None:
+    while left > 0:
+        read = os.read(file, min(left, len(_PIECE)))
+        assert read, "the jump ended early"
+        left -= len(read)
 
 
 def _write_all(file: int, data: bytes) -> None:
@@ -145,10 +160,12 @@ def _in_turns(sides: list[_Side], rounds: int, size: int) -> Iterator[Result]:
         for side in sides:
             speed = size / _MB / median(side.taken[way, jumps])
             cpu = 1000 * side.used[way, jumps] / rounds / (size / _MB)
-            yield Row(SECTION, what, side.name, speed, "MB/s", note=f"{cpu:.1f} ms of CPU a MB")
+            yield Row(SECTION, what, side.name, speed, "MB/s", note=f"{cpu:.2f} ms of CPU a MB")
         if len(sides) > 1:
             mine, other = (median(side.taken[way, jumps]) for side in sides)
             yield Row(SECTION, f"{what}: speed beside sshd", "twofold", other / mine, "times", goal="0.9")
+    for side in sides:
+        yield Row(SECTION, "opening a jump", side.name, 1000 * median(side.opened), "ms", note="of CPU")
 
 
 def _beside(side: _Side, enrolled: EnrolledUsers, times: int) -> Iterator[Result]:
