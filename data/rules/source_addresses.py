@@ -1,6 +1,7 @@
 """Where sign-ins and acts come from, and when two addresses count as the same source."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from data.rules.domain_types import Application
@@ -17,6 +18,8 @@ _LONGEST_ZONE = 15
 _IPV4 = 4
 _LIMIT = 64
 """Characters of an address that are read; an IPv6 address with its zone has fewer."""
+_REMEMBERED = 1024
+"""Addresses whose other forms are remembered: a sign-in asks for them six times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,11 @@ def normalise(address: str) -> str:
     A link-local address keeps its zone: it means a different host on each link (RFC 4007 section 6).
     Anything that is not an IP address (the local terminal) is returned unchanged, cut to 64 characters.
     """
-    address = address[:_LIMIT]
+    return _normalised(address[:_LIMIT])
+
+
+@lru_cache(_REMEMBERED)
+def _normalised(address: str) -> str:
     plain, _, zone = address.partition("%")
     try:
         parsed = ip_address(plain)
@@ -88,7 +95,12 @@ def source_of(address: str) -> str:
 
     An IPv4 address behind a translator counts as itself, because all of them share one /64.
     """
-    plain, _, zone = normalise(address).partition("%")
+    return _source_of(normalise(address))
+
+
+@lru_cache(_REMEMBERED)
+def _source_of(normal: str) -> str:
+    plain, _, zone = normal.partition("%")
     if ":" not in plain:
         return plain
     try:
@@ -103,7 +115,12 @@ def source_of(address: str) -> str:
 
 def network_of(address: str) -> str | None:
     """Return the network that counts as one place: the IPv4 /24 or the IPv6 /48; None without an address."""
-    source, _, zone = source_of(address).partition("%")
+    return _network_of(source_of(address))
+
+
+@lru_cache(_REMEMBERED)
+def _network_of(source: str) -> str | None:
+    source, _, zone = source.partition("%")
     try:
         exact = ip_network(source)
     except ValueError:

@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from peewee import Model, PostgresqlDatabase, Value, fn
+from peewee import CharField, Field, ForeignKeyField, IntegerField, Model, PostgresqlDatabase, Value, fn
 
 from data.storage.models import database
 
 M = TypeVar("M", bound=Model)
-_Column = tuple[str, Callable[[Any], Any]]
+_LEFT: Any = (Field.adapt, IntegerField.adapt, CharField.adapt)
+_Column = tuple[str, Callable[[Any], Any] | None]
+"""A column's name, and how its values are read, if they are not taken as they are; NULL always is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Prepared(Generic[M]):
         """Return for each table's columns their names in its rows, and how their values are read."""
         own = len(_fields(self._tables[0])) if self._parent else len(names)
         return [
-            [(_fields(table)[name].name, _fields(table)[name].python_value) for name in of_table]
+            [(_fields(table)[name].name, _reader(_fields(table)[name])) for name in of_table]
             for table, of_table in zip(self._tables, (names[:own], names[own:]), strict=False)
         ]
 
@@ -85,10 +87,20 @@ def _fields(table: type[Model]) -> dict[str, Any]:
     return fields
 
 
+def _reader(field: Any) -> Callable[[Any], Any] | None:
+    """Return what peewee reads a field's values with; None if it takes them as they are in the database."""
+    own = field.rel_field if isinstance(field, ForeignKeyField) else field
+    is_left = type(own).python_value is Field.python_value and type(own).adapt in _LEFT
+    return None if is_left else field.python_value
+
+
 def _filled(table: type[Model], columns: Sequence[_Column], values: Sequence[Any]) -> Model:
     """Build a row as peewee does for its own reads, but without its check of each column."""
     row = table(__no_default__=1)
-    row.__data__ = {name: read(value) for (name, read), value in zip(columns, values, strict=False)}
+    row.__data__ = {
+        name: read(value) if read and value is not None else value
+        for (name, read), value in zip(columns, values, strict=False)
+    }
     return row
 
 

@@ -101,7 +101,7 @@ class Sqlite(SqliteDatabase):
     def __init__(self, path: Path, **options: Any) -> None:
         # Opening never creates it: with an empty database in place of a lost one, no one could sign in.
         super().__init__(_uri(path, "rw"), uri=True, **options)
-        self._path = path
+        self._path, self._log = path, path.with_name(f"{path.name}-wal")
         self._files: _Files | None = None
         """What the connections have open: the log stays the same while any of them is open."""
         self._connections = 0
@@ -173,7 +173,7 @@ class Sqlite(SqliteDatabase):
     def _look(self) -> _Files | None:
         try:
             database = _inode_of(self._path)
-            return database and _Files(database, _inode_of(self._path.with_name(f"{self._path.name}-wal")))
+            return database and _Files(database, _inode_of(self._log))
         except OSError:
             raise _FileError(_REASONS["CANTOPEN"]) from None
 
