@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final, TextIO
+from typing import Final
 
 from data.rules.safe_text import safe
 from sshserver.telemetry.crash_reports import place_of
@@ -19,15 +19,14 @@ _LONGEST: Final = 1_000
 _BARE: Final = re.compile(r"[A-Za-z0-9._:/@+-]+")
 
 
-class _StandardError(logging.StreamHandler[TextIO]):
+class _StandardError(logging.Handler):
     """Writes to the current standard error: an app in this terminal replaces it while it runs."""
 
-    def __init__(self) -> None:
-        super().__init__(sys.stderr)
-
     def emit(self, record: logging.LogRecord) -> None:
-        self.stream = sys.stderr
-        super().emit(record)
+        try:
+            sys.stderr.write(f"{self.format(record)}\n")  # A line is written out at its end.
+        except Exception:  # noqa: BLE001 - a line that cannot be written must not end what it tells of.
+            self.handleError(record)
 
 
 class _Lines(logging.Formatter):
