@@ -442,7 +442,11 @@ async def walks_sessions_and_practices(person: Person, me: Member) -> None:
         table.move_cursor(number)
         found = offered(person)
         removes = possible(world, lambda world, row=row: world.run(practices.remove_practice, me, row.name))
+        gives = possible(
+            world, lambda world, row=row: world.run(principals.add_practice_principal, me, row.name, "web")
+        )
         assert ("new" in found, "rename" in found, "remove" in found) == (manages, manages, removes)
+        assert ("principals" in found) == gives
     assert bool(says(person)) == (not manages)
 
 

@@ -5,7 +5,7 @@ from support.app_driver import opened
 from support.database import OPERATOR, SECURITY, SYSTEM
 from textual.widgets import Select
 
-from data.operations.users import practices
+from data.operations.users import practices, principals
 from data.rules.domain_types import Mode
 from tui.widgets.paged_table import PagedTable
 
@@ -32,6 +32,28 @@ async def test_practices(world):
         await person.presses("home", "enter")
         await person.sees("1 user", "Domain", "boris")
         assert "carla" not in person.screen
+
+
+@pytest.mark.feature("principals")
+async def test_principals_of_ones_own_practice(world):
+    """They are taken away and never given: with none there is nothing to press, and no giving beside one."""
+    world.run(practices.add_practice, OPERATOR, "North")
+    async with opened(world, "admin", first="5", size=(120, 24)) as person:
+        await person.sees("2 practices")
+        assert "= Principals" not in person.screen
+        await person.presses("equals_sign", "down")
+        await person.sees("= Principals")
+        world.run(principals.add_practice_principal, OPERATOR, "Main", "web")
+        await person.presses("up")
+        await person.sees("= Principals")
+        await person.presses("equals_sign")
+        await person.sees("Principals of Main", "Remove web")
+        assert "Give another one" not in person.screen
+        await person.presses("enter", "y")
+        await person.sees("✓ Principal web removed from Main.")
+        await person.sees_no_more("= Principals")
+        await person.presses("down", "equals_sign")
+        await person.sees("Give North a principal")
 
 
 @pytest.mark.feature("move-users")
@@ -273,7 +295,7 @@ async def test_the_practice_that_was_confirmed_is_removed(world):
     """The table below the question may have moved on to another one."""
     for name in ("Aardvark", "Zoo"):
         world.run(practices.add_practice, OPERATOR, name)
-    async with opened(world, "admin", first="5") as person:
+    async with opened(world, "admin", first="5", size=(120, 24)) as person:
         await person.sees("Aardvark", "Zoo")
         table = person.app.screen.query_one(PagedTable)
         await person.presses("home", "x")

@@ -79,7 +79,7 @@ class PracticesScreen(TableScreen[PracticeRow, str]):
             return None
         row = self.table.selected
         if action == "principals":
-            return row is not None and self.view.may_give_principals
+            return row is not None and row.name in self.view.may_be_given | self.view.may_lose
         return (
             self.view.may_manage
             if action != "remove"
@@ -116,8 +116,9 @@ class PracticesScreen(TableScreen[PracticeRow, str]):
         """Give or remove principals of the practice under the cursor."""
         row = self.table.selected
         rows = await self.app.read(principals.list_practice_principals, row.name) if row else None
-        if row is not None and rows is not None:
-            await change_principals(self.app, row.name, rows, _PRINCIPALS)
+        if row is not None and rows is not None and self.view is not None:
+            may_give = row.name in self.view.may_be_given
+            await change_principals(self.app, row.name, rows, _PRINCIPALS, may_give=may_give)
 
     async def _ask_name(self, title: str, before: str, yes: str) -> None:
         """Ask for a name until it is accepted or the form is cancelled."""

@@ -64,12 +64,19 @@ async def remove_key(app: ActingApp, keys: tuple[KeyRow, ...], name: str | None)
 
 
 async def change_principals(
-    app: ActingApp, whose: str, rows: Sequence[PrincipalRow], operations: PrincipalOperations
+    app: ActingApp,
+    whose: str,
+    rows: Sequence[PrincipalRow],
+    operations: PrincipalOperations,
+    *,
+    may_give: bool = True,
 ) -> None:
-    """Ask which principal to remove or for a new one, then for confirmation."""
+    """Ask which principal to remove or, if one may be given, for a new one; then for confirmation."""
     given = [row for row in rows if not row.is_name]
-    choices: list[tuple[str, str]] = [("Give another one", "")]
+    choices: list[tuple[str, str]] = [("Give another one", "")] if may_give else []
     choices += [(f"Remove {row.principal}", row.principal) for row in given]
+    if not choices:
+        return
     chosen = await app.push_screen_wait(ChooseDialog(f"Principals of {whose}", choices)) if given else ("",)
     if chosen is None:
         return

@@ -37,28 +37,33 @@ class PracticeRow:
 
 @dataclass(frozen=True, slots=True)
 class PracticesView:
-    """The practices, and what the actor may do: manage them, remove those of these names, give principals.
+    """The practices, and what the actor may do: manage them, and remove those of these names.
 
-    `who_can` says who can, if they may not.
+    `who_can` says who can, if they may not. `may_be_given` names those that the actor may give principals to,
+    and `may_lose` those that have some which the actor may take away.
     """
 
     rows: tuple[PracticeRow, ...]
     may_manage: bool
     removable: frozenset[str]
     who_can: str
-    may_give_principals: bool
+    may_be_given: frozenset[str]
+    may_lose: frozenset[str]
 
 
 @require_permission(Action.SEE_PEOPLE)
 def show_practices(acting: Acting) -> PracticesView:
     """Read the practices of the account by name, and what the actor may do with them."""
-    refusal = why_not(acting, Action.MANAGE_PRACTICES)
+    refusal, rows = why_not(acting, Action.MANAGE_PRACTICES), tuple(_rows(acting))
+    gives = why_not(acting, SensitiveAction.MANAGE_PRINCIPALS) is None
+    own = acting.user.practice.name if acting.user else None
     return PracticesView(
-        rows=tuple(_rows(acting)),
+        rows=rows,
         may_manage=refusal is None,
         removable=frozenset() if refusal else frozenset(_empty_ones(acting)),
         who_can=refusal.message if refusal else "",
-        may_give_principals=why_not(acting, SensitiveAction.MANAGE_PRINCIPALS) is None,
+        may_be_given=frozenset(row.name for row in rows if row.name != own) if gives else frozenset(),
+        may_lose=frozenset(_with_principals(acting)) if gives else frozenset(),
     )
 
 
@@ -75,6 +80,13 @@ def _empty_ones(acting: Acting) -> Iterable[str]:
     for users in _INSIDE:
         empty = empty.where(~fn.EXISTS(users.select(1).where(users.practice == table.id)))
     return (row.name for row in empty)
+
+
+def _with_principals(acting: Acting) -> Iterable[str]:
+    """Yield the names of the practices that have principals."""
+    table, given = models.Practice, models.PracticePrincipal
+    having = table.id.in_(given.select(given.practice))
+    return (row.name for row in table.select(table.name).where(table.account == acting.account_id, having))
 
 
 def _rows(acting: Acting) -> list[PracticeRow]:
