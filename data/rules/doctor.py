@@ -256,7 +256,7 @@ def judge_reserved(account: str, serials: Sequence[int]) -> tuple[Finding, ...]:
     if not serials:
         return ()
     named = People(len(serials), tuple(map(str, serials[:NAMED]))).listed
-    said = f"Certificates bear principals that are reserved now; their serials: {named}."
+    said = f"Certificates include principals that are reserved now; their serials: {named}."
     advice = "Restart the server, which withdraws them, or: twofold cert withdraw SERIAL"
     return (Finding(_topic(account), Level.PROBLEM, said, advice),)
 

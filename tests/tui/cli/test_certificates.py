@@ -235,7 +235,7 @@ def test_reserved_later(clinic, home):
     (home / "twofold.toml").write_text('[certificates]\nreserved = ["anna"]\n')
     shown = clinic("doctor")
     assert shown.status == 1
-    assert "problem account Clinic: Certificates bear principals that are reserved now" in shown.out
+    assert "problem account Clinic: Certificates include principals that are reserved now" in shown.out
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         served = clinic("serve", "--host", "127.0.0.1", "--port", port, "--workers", "2")
