@@ -164,10 +164,8 @@ def _keep_authorities(tx: Tx, carried: Carried) -> Iterator[str]:
         its = [each for each in carried.authorities if each.account == account.name]
         known = {row.fingerprint for row in table.select().where(table.account == account.id)}
         its_new = [each for each in its if each.fingerprint not in known]
-        last, present = (
-            next((each for each in its_new if not each.retired_at), None),
-            present_authority(account.id),
-        )
+        last = next((each for each in its_new if not each.retired_at), None)
+        present = present_authority(account.id)
         is_newer = last is not None and (present is None or last.created_at >= present.created_at)
         if present is not None and is_newer:
             table.update(retired_at=tx.now).where(table.id == present.id).execute()
