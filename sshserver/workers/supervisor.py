@@ -18,7 +18,6 @@ from typing import Final
 
 from data.errors import ExplainedError
 from data.operations.signin import worker_sessions
-from data.operations.targets.jumps import close_abandoned
 from data.store import Store, StoreUnavailableError
 from sshserver.limits.limit_values import Limits
 from sshserver.limits.shared_counters import SharedCounters
@@ -216,10 +215,9 @@ class Supervisor:
         return None
 
     async def _bury(self, worker: str) -> None:
-        """End the sessions and jumps of a worker that is gone; if this fails, other workers do it in time."""
+        """End the sessions of a worker that is gone; if this fails, the other workers do it in time."""
         try:
             await self._store.run(worker_sessions.leave, worker)
-            await self._store.run(close_abandoned)
         except StoreUnavailableError as error:
             crash_reports.report(error, "Ending the sessions of a worker")
 
