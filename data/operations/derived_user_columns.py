@@ -26,12 +26,12 @@ def refresh_standing(which: Any, at: datetime) -> None:
 
 def refresh_standing_of(user_id: int, at: datetime) -> None:
     """Update a single user's standing, as `refresh_standing` does."""
-    _STAND.run(models.microseconds(at), user_id)
+    _STAND.run_unanswered(models.microseconds(at), user_id)
 
 
 def refresh_few_codes(user_id: int) -> None:
     """Update whether a user has few recovery codes left, after their factors or codes changed."""
-    _COUNT_CODES.run(user_id)
+    _COUNT_CODES.run_unanswered(user_id)
 
 
 def standing_column() -> Any:
@@ -61,7 +61,7 @@ def few_codes_column() -> Any:
 def reindex_user(user_id: int) -> None:
     """Rewrite the words that a user is found by."""
     (user,) = _USER.all(user_id)
-    _FORGET_WORDS.run(user_id)
+    _FORGET_WORDS.run_unanswered(user_id)
     found = words(user.name, user.email, user.full_name, phone=user.phone)
     insert_rows(
         models.UserWord,

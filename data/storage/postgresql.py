@@ -14,16 +14,15 @@ from typing import Any
 import psycopg
 from peewee import OperationalError, PostgresqlDatabase, Psycopg3Adapter
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.errors import _WaitTimeout
 
+from data.storage.postgresql_connection import STATEMENT_SECONDS, Connection, Repeated
 from data.storage.transaction_failure import TransactionFailure
 
 _SCHEMES = ("postgresql://", "postgres://")
-_STATEMENT_SECONDS = 15
 _SESSION = {
     # Accepted changes survive a crash of the server, whatever its default setting.
     "synchronous_commit": "on",
-    "statement_timeout": f"{_STATEMENT_SECONDS}s",
+    "statement_timeout": f"{STATEMENT_SECONDS}s",
     # Reading a small table in full would make any two writers to it conflict.
     "enable_seqscan": "off",
     "jit": "off",
@@ -40,11 +39,14 @@ _DEFAULTS: Mapping[str, str] = {
     "keepalives_count": "3",
     "tcp_user_timeout": "10000",
 }
+_WHOLE = Repeated("SET LOCAL enable_seqscan = on")
 _LOCK = 0x32464F4C
 """The advisory lock that is held while the schema is changed."""
 _CONFLICTS = frozenset({"40001", "40P01"})
 """SQLSTATE: serialization failure, deadlock detected."""
 _UNIQUE_VIOLATION = "23505"
+_OUTDATED = "0A000"
+"""SQLSTATE: what is prepared would now return other types. It is prepared again on a new connection."""
 _REASONS: Mapping[str, str] = {
     "25006": "its server does not accept writes",
     "28": "its server no longer accepts our credentials",
@@ -167,29 +169,9 @@ class PostgresqlUrl:
         return f"postgresql://{user}{given.get('host', '')}{port}/{given['dbname']}"
 
 
-class _Connection(psycopg.Connection[Any]):
-    """A connection that is given up if an answer does not come."""
-
-    deadline: float | None = _STATEMENT_SECONDS + 5
-
-    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """Wait for the server as psycopg does, but not forever: a hanging host never answers."""
-        try:
-            return super().wait(gen, interval, self.deadline if timeout is None else timeout)
-        except _WaitTimeout:
-            self.pgconn.finish()
-            raise psycopg.OperationalError("the server did not answer in time") from None
-
-
-_STATEMENTS = 400
-"""Statements that stay prepared on each connection: more than there are. One too many drives out another."""
-
-
 class _Adapter(Psycopg3Adapter):
-    def connect(self, db: Any, **parameters: Any) -> _Connection:
-        connection = _Connection.connect(dbname=db.database, **parameters)
-        connection.prepared_max = _STATEMENTS
-        return connection
+    def connect(self, db: Any, **parameters: Any) -> Connection:
+        return Connection.connect(dbname=db.database, **parameters)
 
 
 class Postgresql(PostgresqlDatabase):
@@ -206,18 +188,32 @@ class Postgresql(PostgresqlDatabase):
     readers = 2
 
     def begin(self, isolation_level: Any = None) -> None:
-        """Begin a transaction; one that only reads may read tables in full, because it conflicts with no one.
+        """Have a transaction begun with its first statement.
 
-        It is one message to the server, and so never a prepared statement.
+        One that only reads may read tables in full, because it conflicts with no one.
         """
-        connect: Callable[[], _Connection] = self.connection
-        connection = connect()
-        whole = "; SET LOCAL enable_seqscan = on" if isolation_level == self.reading else ""
-        statement = f"BEGIN TRANSACTION ISOLATION LEVEL {isolation_level or 'READ COMMITTED'}{whole}"
-        try:
-            connection.execute(statement.encode(), prepare=False)
-        except psycopg.Error as error:
-            raise OperationalError(error) from None
+        whole = (_WHOLE,) if isolation_level == self.reading else ()
+        level = isolation_level or "READ COMMITTED"
+        self._connected().begin(Repeated(f"BEGIN TRANSACTION ISOLATION LEVEL {level}"), *whole)
+
+    def commit(self) -> None:
+        """Commit; what waits to be sent goes with it."""
+        self._connected().commit()
+
+    def rollback(self) -> None:
+        """Undo everything since the transaction began."""
+        self._connected().rollback()
+
+    def execute_sql(self, sql: str, params: Any = None) -> Any:
+        """Run a statement; a `Repeated` one without a cursor."""
+        if isinstance(sql, Repeated):
+            return self._connected().run(sql, params or ())
+        execute: Callable[..., Any] = super().execute_sql
+        return execute(sql, params)
+
+    def _connected(self) -> Connection:
+        connect: Callable[[], Connection] = self.connection
+        return connect()
 
     def verdict(self, error: Exception, *, committing: bool) -> TransactionFailure:
         """Decide what happens after a failed transaction; a lost connection is dropped."""
@@ -229,6 +225,9 @@ class Postgresql(PostgresqlDatabase):
         state = getattr(getattr(error, "orig", None), "sqlstate", None)
         if state in _CONFLICTS:
             return TransactionFailure.CONFLICT
+        if state == _OUTDATED:
+            self.close()
+            return TransactionFailure.ONCE_MORE
         # Two that create the same thing at once: the second finds it there when it looks again.
         return TransactionFailure.ONCE_MORE if state == _UNIQUE_VIOLATION else TransactionFailure.FAILED
 
@@ -288,8 +287,7 @@ class Postgresql(PostgresqlDatabase):
     @contextmanager
     def exclusively(self) -> Iterator[None]:
         """Hold a transaction that waits for everyone else who changes the schema, and keeps them out."""
-        connect: Callable[[], _Connection] = self.connection
-        connection = connect()
+        connection = self._connected()
         connection.deadline = None
         try:
             with self.atomic("READ COMMITTED"):
@@ -298,7 +296,7 @@ class Postgresql(PostgresqlDatabase):
                 self.ask("SELECT pg_advisory_xact_lock(%s)", _LOCK)
                 yield
         finally:
-            connection.deadline = _Connection.deadline
+            connection.deadline = Connection.deadline
 
 
 def open_postgresql(url: PostgresqlUrl) -> Postgresql:

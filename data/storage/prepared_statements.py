@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from peewee import CharField, Field, ForeignKeyField, IntegerField, Model, PostgresqlDatabase, Value, fn
 
 from data.storage.models import database
+from data.storage.postgresql_connection import Repeated, Unanswered
 
 M = TypeVar("M", bound=Model)
 _LEFT: Any = (Field.adapt, IntegerField.adapt, CharField.adapt)
@@ -126,6 +127,10 @@ class PreparedWrite:
         """Run the change with these values; return how many rows it changed."""
         return int(self._statement.execute(values).rowcount)
 
+    def run_unanswered(self, *values: object) -> None:
+        """Run the change with these values before anything that follows; if it fails, that does."""
+        self._statement.execute(values, answered=False)
+
 
 class PreparedInsert:
     """An insert whose statement stays the same, built from placeholders for `values` values."""
@@ -145,19 +150,20 @@ class _Statement:
     def __init__(self, values: int, make: Callable[..., Any]) -> None:
         self._values = values
         self._make = make
-        self._written: dict[type, tuple[str, tuple[Any, ...]]] = {}
+        self._written: dict[type, tuple[Repeated, Unanswered, tuple[Any, ...]]] = {}
 
-    def execute(self, values: tuple[object, ...]) -> Any:
-        """Run the statement with these values; return the cursor."""
+    def execute(self, values: tuple[object, ...], *, answered: bool = True) -> Any:
+        """Run the statement with these values; return the cursor if an answer is wanted."""
         kind = type(database.obj)
         if kind not in self._written:
             placeholders = [Value(_Placeholder(number), converter=False) for number in range(self._values)]
             sql, parameters = self._make(*placeholders).sql()
-            self._written[kind] = sql, tuple(parameters)
-        sql, parameters = self._written[kind]
+            self._written[kind] = Repeated(sql), Unanswered(sql), tuple(parameters)
+        repeated, unanswered, parameters = self._written[kind]
         run: Callable[..., Any] = database.obj.execute_sql
         return run(
-            sql, [values[each.number] if isinstance(each, _Placeholder) else each for each in parameters]
+            repeated if answered else unanswered,
+            [values[each.number] if isinstance(each, _Placeholder) else each for each in parameters],
         )
 
 

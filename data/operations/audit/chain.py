@@ -12,6 +12,7 @@ from data.operations.secret_sealing import seal_at
 from data.rules.audit_chain import KEY_BYTES, START, Head, next_head
 from data.rules.permissions import Action
 from data.storage import models
+from data.storage.postgresql_connection import Repeated, Unanswered
 from data.store import Tx
 
 OLDER = "older"
@@ -20,7 +21,7 @@ _AT_ONCE = 100
 """Rows written by one statement."""
 
 # Every act and sign-in runs these, so they are built only once.
-_OPEN = (
+_OPEN = Repeated(
     "SELECT c.seq, c.mac, k.epoch, k.after_seq, k.after_mac, k.sealed_key FROM audit_chain c "
     "JOIN audit_chain_key k ON k.chain = c.name AND k.epoch = c.epoch WHERE c.name = ?"
 )
@@ -29,7 +30,8 @@ _INSERT = (
     "chain, seq, mac) VALUES "
 )
 _ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_MOVE = "UPDATE audit_chain SET seq = ?, mac = ? WHERE name = ?"
+_INSERT_ONE = Unanswered(_INSERT + _ROW)
+_MOVE = Unanswered("UPDATE audit_chain SET seq = ?, mac = ? WHERE name = ?")
 _LINK = "UPDATE audit_entry SET chain = ?, seq = ?, mac = ? WHERE id = ?"
 
 
@@ -112,7 +114,7 @@ def cut_place(head: Head) -> str:
 
 def _open_chain(tx: Tx, name: str) -> tuple[Head, bytes]:
     """Read where a chain ends and open its current key; start a new chain if there is none."""
-    found = list(_execute(tx, _OPEN, (name,)))
+    found = _execute(tx, _OPEN, (name,)).fetchall()
     if not found:
         return _begin_chain(tx, name)
     seq, mac, epoch, after_seq, after_mac, sealed = found[0]
@@ -142,10 +144,11 @@ def _linked(key: bytes, head: Head, rows: Iterable[Columns]) -> Iterator[tuple[C
 
 def _insert(tx: Tx, rows: Sequence[tuple[str | int | None, ...]]) -> None:
     """Insert rows by one statement: an import of users writes many at once."""
-    _execute(tx, _INSERT + ", ".join([_ROW] * len(rows)), [value for row in rows for value in row])
+    statement = _INSERT_ONE if len(rows) == 1 else _INSERT + ", ".join([_ROW] * len(rows))
+    _execute(tx, statement, [value for row in rows for value in row])
 
 
 def _execute(tx: Tx, statement: str, values: Sequence[str | int | None]) -> Any:
     """Run a statement of this module; each `?` marks a value, whatever the database's own syntax."""
     execute: Callable[..., Any] = tx.database.execute_sql
-    return execute(statement.replace("?", tx.database.param), values)
+    return execute(type(statement)(statement.replace("?", tx.database.param)), values)

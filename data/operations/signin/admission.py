@@ -254,7 +254,7 @@ def turn_away(tx: Tx, user: models.User, attempt: Attempt, reason: str) -> Turne
     """Record that a user who passed the first factor was turned away, up to a limit a minute."""
     count = _signins(tx, user)
     if count <= SIGNINS_PER_MINUTE:
-        _COUNTED.run(_minute(tx), count + 1, user.id)
+        _COUNTED.run_unanswered(_minute(tx), count + 1, user.id)
         _audit(tx, Event.TURNED_AWAY, user, attempt, reason=str(reason))
     return TurnedAway(locked_in_words(user) if reason == Refusal.LOCKED else str(reason))
 
@@ -417,7 +417,7 @@ def _record_admission(
 ) -> None:
     minute, count = _minute(tx), _signins(tx, user) + 1
     if not isinstance(step, SignedIn):
-        _COUNTED.run(minute, count, user.id)
+        _COUNTED.run_unanswered(minute, count, user.id)
     match step:
         case MustChangePassword():
             _audit(tx, Event.RESTRICTED, user, attempt, methods=methods, reason="new password required")
@@ -427,9 +427,9 @@ def _record_admission(
             _audit(tx, Event.RESTRICTED, user, attempt, methods=methods, reason="code required")
         case _:
             _audit(tx, Event.SIGNED_IN, user, attempt, methods=methods)
-            _SIGNED_IN.run(models.microseconds(tx.now), minute, count, places, user.id)
+            _SIGNED_IN.run_unanswered(models.microseconds(tx.now), minute, count, places, user.id)
     if attempt.first_factor is FirstFactor.KEY:
-        _KEY_USED.run(models.microseconds(tx.now), user.id, attempt.credential)
+        _KEY_USED.run_unanswered(models.microseconds(tx.now), user.id, attempt.credential)
 
 
 def accept(
@@ -440,7 +440,7 @@ def accept(
     if not by_code and count >= SIGNINS_PER_MINUTE:
         return turn_away(tx, user, attempt, TOO_MANY_SIGNINS)
     _audit(tx, Event.SIGNED_IN, user, attempt, methods=methods)
-    _SIGNED_IN.run(models.microseconds(tx.now), _minute(tx), count + 1, user.known_places, user.id)
+    _SIGNED_IN.run_unanswered(models.microseconds(tx.now), _minute(tx), count + 1, user.known_places, user.id)
     return None
 
 

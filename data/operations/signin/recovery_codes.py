@@ -101,10 +101,10 @@ def _hour(tx: Tx) -> int:
 
 def issue_recovery_codes(tx: Tx, user_id: int) -> tuple[str, ...]:
     """Give a user five recovery codes, not yet confirmed as saved, that replace all earlier ones."""
-    _DELETE.run(user_id)
+    _DELETE.run_unanswered(user_id)
     issued = issue_codes(tx, user_id, recovery_codes.CODES)
     hour = _hour(tx)
-    _COUNT_SET.run(hour, hour, user_id)
+    _COUNT_SET.run_unanswered(hour, hour, user_id)
     return issued
 
 

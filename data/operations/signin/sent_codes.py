@@ -157,7 +157,7 @@ _VOID = PreparedWrite(
 
 def void_codes(user_id: int) -> None:
     """Void every outstanding code of a user."""
-    _VOID.run(user_id)
+    _VOID.run_unanswered(user_id)
 
 
 def _matching(tx: Tx, user_id: int, purpose: Purpose, digits: str) -> models.SentCode | None:

@@ -338,6 +338,6 @@ def end_sessions(tx: Tx, session_ids: Iterable[int]) -> None:
     found = (_SESSION.one(session_id) for session_id in dict.fromkeys(session_ids))
     ending = [session for session in found if session is not None and session.ended_at is None]
     for session in ending:
-        _ENDED.run(models.microseconds(tx.now), session.id)
+        _ENDED.run_unanswered(models.microseconds(tx.now), session.id)
     if ending:
         trail.write_ends(tx, [(each.user, origin_of(each)) for each in ending])

@@ -19,7 +19,7 @@ def issue_temporary_code(tx: Tx, user_id: int, until: datetime) -> str:
 
 def void_temporary_code(user_id: int) -> None:
     """Void the temporary code of a user who may have one."""
-    _VOID.run(user_id)
+    _VOID.run_unanswered(user_id)
 
 
 _VOID = PreparedWrite(

@@ -17,10 +17,13 @@ from support.database import OPERATOR
 
 from data import store
 from data.operations.signin import second_factor, sessions
+from data.operations.signin.admission import Admitted
 from data.operations.users import factor_administration
 from data.storage import database, models, postgresql
 from data.storage.database import create_database, migrate, open_database, schema_differences
 from data.storage.postgresql import PostgresqlUrl, drop_everything
+from data.storage.postgresql_connection import Repeated
+from data.storage.prepared_statements import Prepared, PreparedWrite
 from data.store import OutcomeUnknownError, StoreUnavailableError
 
 
@@ -144,6 +147,73 @@ def test_overlapping_sign_ins(world):
     assert len(tries) == 2 * 2 * rounds
 
 
+@pytest.fixture
+def trips(monkeypatch):
+    """Fill with every wait for the server."""
+    found, wait = [], postgresql.Connection._wait
+
+    def waiting(*given):
+        found.append(1)
+        return wait(*given)
+
+    monkeypatch.setattr(postgresql.Connection, "_wait", waiting)
+    return found
+
+
+def test_trips_of_a_sign_in(world, trips):
+    """What begins a transaction goes with what follows, and so does what nobody reads the answer of."""
+    world.enrol(world.user("anna"))
+    attempt = world.attempt("anna")
+    world.clock.forward(seconds=30)
+    trips.clear()
+    assert isinstance(world.run(second_factor.submit_code, attempt, world.code("anna")), Admitted)
+    assert len(trips) == 6
+    trips.clear()
+    assert world.run(lambda _tx: 1) == 1
+    assert trips == []
+
+
+_DAYS = Prepared(models.Account, 0, lambda: models.Account.select(models.Account.remember_days))
+_SET = PreparedWrite(1, lambda number: models.Account.update(remember_days=number))
+_BREAK = PreparedWrite(1, lambda number: models.User.update(practice=number))
+
+
+@pytest.mark.parametrize("then", [_DAYS.one, days, lambda: None], ids=["repeated", "of a cursor", "commit"])
+def test_a_change_that_fails_unanswered(world, then):
+    """It fails what follows, with all of its transaction; statements go on after it."""
+
+    def broken(_tx):
+        _SET.run_unanswered(5)
+        _BREAK.run_unanswered(0)
+        _SET.run_unanswered(6)
+        then()
+
+    world.user("anna")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailableError, match="Nothing was changed"):
+            world.run(broken)
+        assert world.run(lambda _tx: _DAYS.one().remember_days) == days()
+        assert world.run(lambda _tx: _SET.run(days() + 1)) == 1
+    assert days() == 2
+
+
+def test_statements_outlive_a_change_of_their_table(world, others):
+    """So they do one by psycopg, after which it forgets what is prepared."""
+    world.spoilt = True
+    for kind in ("bigint", "integer"):
+        for _ in range(8):
+            assert world.run(lambda _tx: _DAYS.one().remember_days) == world.run(lambda _tx: days()) == 0
+        others.execute(f"ALTER TABLE account ALTER COLUMN remember_days TYPE {kind}")
+    world.database.ask("DROP TABLE IF EXISTS nothing")
+    assert world.run(lambda _tx: _DAYS.one().remember_days) == 0
+
+
+def test_a_repeated_statement_has_marks_as_others_do(world):
+    for text in ("100% of %s, %%s and $1", ""):
+        rows = world.database.execute_sql(Repeated("SELECT 7 %% %s, %s"), [4, text]).fetchall()
+        assert rows == [(3, text)]
+
+
 @pytest.mark.parametrize("state", ["40001", "40P01", "23505"])
 def test_trying_again_has_an_end(world, monkeypatch, state):
     monkeypatch.setattr(store._Retries, "after_conflict", 5)
@@ -222,7 +292,7 @@ def test_lost_while_committing_is_not_retried(world, others):
 
 def test_hanging_server(world, monkeypatch):
     """It is given up, and service returns with it."""
-    monkeypatch.setattr(postgresql._Connection, "deadline", 0.3)
+    monkeypatch.setattr(postgresql.Connection, "deadline", 0.3)
     monkeypatch.setattr(store._Retries, "otherwise", 0)
     world.database.close()
     backend = world.run(lambda _tx: own_backend())
