@@ -19,6 +19,7 @@ from asyncssh.public_key import KeyImportError, SSHKey, decode_ssh_public_key
 
 from sshserver.algorithms import has_gcm, narrow_ciphers, processor_has_aes
 from sshserver.compat.asyncssh_jumps import DataReceiver
+from sshserver.compat.asyncssh_keepalive import rarely_reset
 from sshserver.compat.asyncssh_saslprep import SASLPrepError, prepare
 from sshserver.compat.hooks import AuthOutcome, ChannelHooks, TransportHooks, UserAuthHooks
 from sshserver.limits.limit_values import Limits
@@ -40,6 +41,7 @@ _SHADOWED: Final = {
     "_send": ["self", "data"],
     "send_packet": ["self", "pkttype", "args", "handler"],
     "_recv_pkthdr": ["self"],
+    "_reset_keepalive_timer": ["self"],
     "_process_session_open": ["self", "packet"],
     "_process_direct_tcpip_open": ["self", "packet"],
 }
@@ -94,6 +96,7 @@ HOOKS: Final = frozenset(
         "_send",
         "send_packet",
         "_recv_pkthdr",
+        "_reset_keepalive_timer",
         "_process_session_open",
         "_process_env_request",
     }
@@ -153,6 +156,7 @@ def install(
     _write_unless_closing(connection)
     _leave_out_ignored(connection)
     _hook(private, "_recv_pkthdr", DataReceiver(connection))
+    _hook(private, "_reset_keepalive_timer", rarely_reset(connection, limits.keepalive_seconds))
 
     async def reload_config() -> None:
         """Keep the options: no setting of ours depends on the user's name."""

@@ -88,7 +88,8 @@ class Transport:
         session = self._conversation.session
         if session is None:
             return 0.0
-        return self._context.input.charge(session.user_id, seconds * self.carried.charged_share(received))
+        share = self.carried.charged_share(received)
+        return self._context.input.charge(session.user_id, seconds * share) if share else 0.0
 
     @property
     def read_bytes(self) -> int:

@@ -6,7 +6,9 @@ from asyncssh.crypto import cipher
 
 from sshserver.compat import asyncssh_gcm
 
-KEY, IV, HEADER = bytes(range(16)), bytes(range(12)), bytes((0, 0, 0, 32))
+KEY, HEADER = bytes(range(16)), bytes((0, 0, 0, 32))
+IV = bytes(range(4)) + b"\xff" * 7 + b"\xfe"
+"""Its counter goes round after the second packet."""
 
 
 @pytest.fixture
