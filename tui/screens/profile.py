@@ -86,7 +86,7 @@ class ProfileScreen(MainScreen):
     def offers(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what users may do to their own things now; an action is called as its act."""
         if action == "certificates":
-            return self.certificates is not None and self.certificates.are_shown
+            return None if self.certificates is None else self.certificates.are_shown
         if action not in _NAMES:
             return super().offers(action, parameters)
         if self.profile is None:
