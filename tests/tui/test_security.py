@@ -1,5 +1,6 @@
 """The account's policy."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -10,9 +11,10 @@ from textual.events import Key
 from textual.widgets import RadioButton
 
 from data.delivery.carriers import Carriers, Smtp
-from data.operations.policy import delivery_tests
+from data.operations.policy import delivery_tests, policy_settings
 from data.rules.domain_types import Method, Mode
 from data.storage import models
+from tui.screens.base_screen import MainScreen
 
 
 async def test_mode_and_counts(world):
@@ -254,6 +256,31 @@ async def test_of_modes_chosen_at_once_the_last_stays_and_is_previewed(world):
         await person.sees("( ) Off ( ) Optional (•) Required", "3 people must set it up at the next sign-in")
         await person.presses("enter")
         await person.sees("Change the mode from optional to required?")
+
+
+async def test_a_choice_is_beside_its_own_preview(world, monkeypatch):
+    """What is read for the choice before is shown no more."""
+    monkeypatch.setattr(MainScreen, "FOLLOW_SECONDS", 3600)
+    may_be_read, was_read, read = asyncio.Event(), asyncio.Event(), world.store.read
+
+    async def read_later(operation, *args, **kwargs):
+        if operation is not policy_settings.preview_mode:
+            return await read(operation, *args, **kwargs)
+        await may_be_read.wait()
+        found = await read(operation, *args, **kwargs)
+        was_read.set()
+        return found
+
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users")
+        await person.presses("3", "down")
+        await person.sees("(•) Required", "3 people must set it up at the next sign-in")
+        monkeypatch.setattr(world.store, "read", read_later)
+        await person.presses("escape", "down")
+        may_be_read.set()
+        await was_read.wait()
+        await person.pilot.pause()
+        await person.sees("(•) Required", "3 people must set it up at the next sign-in")
 
 
 async def test_a_choice_stays_while_the_keys_are_read(world):

@@ -143,10 +143,9 @@ class SecurityScreen(MainScreen):
         self.query_one("#attention", Static).update(HangingLines("".join(most)))
         self._show_delivery(carriers)
         is_changed = self.view is not None and self.view.policy.mode is not view.policy.mode
-        chosen = self.chosen if not is_changed and self.chosen in view.modes else None
-        await self._show_preview(chosen or view.policy.mode, view)
         if is_changed or self.chosen not in view.modes:
             self.set_reactive(SecurityScreen.chosen, None)
+        await self._show_preview(self.chosen or view.policy.mode, view)
         self.view = view
 
     def watch_view(self, view: PolicyView) -> None:
@@ -193,7 +192,7 @@ class SecurityScreen(MainScreen):
             if button.name == mode.value:
                 button.value = True
         if not self._is_previewed(mode):
-            in_background(self, partial(self._show_preview, mode, self.view), "reading", latest_only=True)
+            in_background(self, partial(self._show_preview, mode, self.view), "previewing", latest_only=True)
 
     def _is_previewed(self, mode: Mode) -> bool:
         return self._preview is not None and self._preview.after is mode
@@ -304,17 +303,22 @@ class SecurityScreen(MainScreen):
         self.action_apply()
 
     async def _show_preview(self, mode: Mode, view: PolicyView) -> None:
-        """Show whom a mode would affect if it were applied now; the present one, with its deadline."""
+        """Show whom a mode would affect if it were applied now; the present one, with its deadline.
+
+        If another one is chosen by the time that is read, nothing is shown: that one has its own preview.
+        """
         ahead = view.deadline_ahead if mode is view.policy.mode else None
         preview = await self.app.read(policy_settings.preview_mode, mode, ahead and ahead.date())
         if preview is None:
             return
-        self._preview = preview
         changes = preview.before is not preview.after
         lines = policy_changes.affected(preview)
         if changes and mode is Mode.PERMANENT:
             checklist = await self.app.read(permanent_mode.show_checklist)
             lines = [lines[0], *(policy_changes.checklist_lines(checklist) if checklist else [])]
+        if mode is not (self.chosen or view.policy.mode):
+            return
+        self._preview = preview
         if changes and preview.refusal:
             lines.append(f"✗ {preview.refusal}")
         # The preview replaces what needs attention: small terminals have no room for both.
