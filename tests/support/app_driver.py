@@ -28,6 +28,7 @@ from data.rules.source_addresses import Origin
 from data.storage import models
 from sshserver.terminal.capabilities import Terminal
 from tui.app import TwofoldApp
+from tui.screens.base_screen import ActingScreen
 
 LOCAL = Origin(Application.LOCAL, "local")
 _CELL = (8, 16)
@@ -95,8 +96,19 @@ class Person:
         return await self._wait(lambda flat: not any(word in flat for word in words), f"still there: {words}")
 
     async def presses(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
+        """Press keys, each once what is in front has been drawn and has done what the one before asks for."""
+        for key in keys:
+            await self.pilot.press(key)
+            async with asyncio.timeout(PATIENCE):
+                while self._is_busy() and not self.app._exit:
+                    await asyncio.sleep(0.001)
         await self.pilot.pause()
+
+    def _is_busy(self) -> bool:
+        front = self.app.screen
+        if self.app.keys_waiting or self.app._under_way or getattr(front, "_is_held", False):
+            return True
+        return isinstance(front, ActingScreen) and front.is_acting
 
     async def types(self, text: str) -> None:
         """Type into the field that has the focus; what is long is pasted."""
