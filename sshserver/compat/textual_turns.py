@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.await_complete import AwaitComplete
 from textual.command import CommandPalette
+from textual.css.query import NoMatches
 from textual.events import Resize
 from textual.geometry import Offset
 from textual.screen import Screen
@@ -59,6 +60,11 @@ class ContainedPalette(DrawnInTurn, CommandPalette):
     def dismiss(self, result: Any = None) -> AwaitComplete:
         """Leave; of two clicks beside it that arrive together, the second would remove the screen below."""
         return super().dismiss(result) if self.is_current else AwaitComplete()
+
+    async def _watch__show_busy(self) -> None:
+        """Show that a search goes on, unless the palette has been left and has no widgets any more."""
+        with suppress(NoMatches):
+            await super()._watch__show_busy()
 
     def _action_command_list(self, action: str) -> None:
         """Pass an action on to the list, which has no pages until what was found has been laid out."""
