@@ -127,12 +127,15 @@ class Person:
         await self.pilot.pause()
 
     async def clicks(self, words: str) -> None:
-        """Click on words of the screen."""
-        for y, line in enumerate(self.screen.split("\n")):
-            if words in line:
-                await self.pilot.click(offset=(line.index(words) + 1, y))
-                await self.pilot.pause()
-                return
+        """Click on words of the screen, once a line holds them."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            await self.pilot.pause()
+            for y, line in enumerate(self.screen.split("\n")):
+                if words in line:
+                    await self.pilot.click(offset=(line.index(words) + 1, y))
+                    await self.pilot.pause()
+                    return
         raise AssertionError(f"no {words!r} on\n{self.screen}")
 
     async def resizes(self, columns: int, rows: int) -> None:

@@ -179,8 +179,9 @@ class TestWhatStays:
             world.run(practices.add_practice, OPERATOR, name)
         async with opened(world, "admin") as person:
             await person.sees("4 users")
-            await person.presses("5", "down")
+            await person.presses("5")
             await person.sees("Branch")
+            await person.presses("down")
             world.run(practices.remove_practice, OPERATOR, "Branch")
             await person.sees_no_more("Branch")
             assert table(person).cursor_row == 1

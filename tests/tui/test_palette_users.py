@@ -37,10 +37,15 @@ async def opens_palette(person: Person, *words: str) -> None:
 
 
 async def shows(person: Person, *words: str) -> None:
-    """Wait for words of the palette, whose box is not a dialog's."""
+    """Wait for words of the palette, whose box is not a dialog's, and until it has searched."""
     async with asyncio.timeout(60):
-        while not all(word in person.screen for word in words):
+        while _is_searching(person) or not all(word in person.screen for word in words):
             await person.pilot.pause(0.01)
+
+
+def _is_searching(person: Person) -> bool:
+    palette = person.app.screen
+    return any(not worker.is_finished for worker in person.app.workers if worker.node is palette)
 
 
 async def test_choosing_opens_the_detail(world):

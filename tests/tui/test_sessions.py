@@ -34,8 +34,9 @@ async def test_jumps_stand_with_their_session(world):
         session=number, name="db1", address="10.0.0.5", port=22, opened_at=since, sent=1, received=2000
     ).execute()
     async with opened(world, "admin", size=(160, 40)) as person:
-        await person.presses("6", "down")
+        await person.presses("6")
         await person.sees("signed in, 1 jump")
+        await person.presses("down")
         await person.presses("enter")
         await person.sees("Session of anna", "Jump to db1, since ", "1 byte sent, 2000 bytes received")
 

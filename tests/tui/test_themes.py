@@ -28,8 +28,9 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     [((WHITE,), LIGHT), (tuple(WHITE), LIGHT), ((WHITE[:-2], "\x07"), LIGHT), ((BLACK,), DARK)],
     ids=["light", "light in pieces", "light with BEL", "dark"],
 )
-async def test_the_theme_follows_what_the_terminal_says(world, answer, shown):
+async def test_the_theme_follows_what_the_terminal_says(world, monkeypatch, answer, shown):
     """The answer is typed nowhere: the field that has the focus takes the keys around it alone."""
+    monkeypatch.setattr(TwofoldApp, "ANSWER_SECONDS", 60)
     async with seen_by(world, "admin") as person:
         await person.goes_to_the_users()
         await person.draws(lambda: person.background == DARK)
