@@ -32,6 +32,13 @@ def clinic(world: World) -> World:
     return world
 
 
+@pytest.fixture(autouse=True)
+def steady_cursors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No cursor blinks: one that is told so while it is hidden stays hidden."""
+    for field in (Input, TextArea):
+        monkeypatch.setattr(field.cursor_blink, "_default", False)
+
+
 async def to_sign_in(person: Person) -> None:
     await person.sees("Sign in to Twofold")
 
@@ -122,12 +129,9 @@ async def to_import(person: Person) -> None:
     await to_users(person)
     await person.presses("i")
     await person.sees("Import users")
-    area = person.app.screen.query_one(TextArea)
-    area.cursor_blink = False
-    area.text = "name,email\nben,ben@clinic.example\nanna,nobody\n"
+    person.app.screen.query_one(TextArea).text = "name,email\nben,ben@clinic.example\nanna,nobody\n"
     await person.presses("ctrl+s")
     await person.sees("Row 3, email")
-    person.app.screen.query_one(TextArea).cursor_blink = False
 
 
 def as_admin(world: World) -> TwofoldApp:
@@ -177,8 +181,6 @@ def test_screen(clinic, snap_compare, who, walk: Walk, size):
 
     async def arrive(pilot) -> None:
         await walk(Person(app, pilot, clinic))
-        for field in app.screen.query(Input):
-            field.cursor_blink = False
         await pilot.pause()
 
     assert snap_compare(app, terminal_size=size, run_before=arrive)
