@@ -30,6 +30,8 @@ class PendingWrite:
     """A future of the loop that is woken with the answer; None if no one waits there."""
     answer: Future[Any] = field(default_factory=Future)
     since: float = field(default_factory=time.monotonic)
+    apart: bool = False
+    """Whether its transaction is another one than that of those which are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class _Outcome:
 class GroupCommit:
     """Collects what waits for a thread that writes.
 
-    `transact` runs the operations of a group in one transaction on that thread, and returns their results.
+    `transact` runs the operations of a group in one transaction on that thread, and returns their results:
+    all of them are `apart`, or none is.
     After what it raises of the type `final` they must not run again: all of the group are told that.
     """
 
@@ -58,7 +61,7 @@ class GroupCommit:
         self._called = False
         """Whether the thread will look at what waits, after its earlier work."""
 
-    async def run(self, operation: Callable[[Any], R], patience: float = 0.0) -> R:
+    async def run(self, operation: Callable[[Any], R], patience: float = 0.0, *, apart: bool = False) -> R:
         """Run an operation; once handed over it runs to its end, whether or not the caller waits.
 
         With `patience`, it does not call the thread, but waits so many seconds for one that does.
@@ -66,7 +69,7 @@ class GroupCommit:
         loop = asyncio.get_running_loop()
         woken = loop.create_future()
         answer: Future[R] = Future()
-        self._waiting.append(PendingWrite(operation, woken, answer, time.monotonic() + patience))
+        self._waiting.append(PendingWrite(operation, woken, answer, time.monotonic() + patience, apart))
         if patience:
             loop.call_later(patience, self._call)
         else:
@@ -92,7 +95,7 @@ class GroupCommit:
             self._thread.submit(self._write)
 
     def _write(self) -> None:
-        """Run one group; the next one waits for what other work the thread has."""
+        """Run one group, at last what is apart; the next one waits for what other work the thread has."""
         # Cleared before anything is taken: who hands over from here on calls the thread again.
         self._called = False
         group: list[PendingWrite] = []
@@ -100,8 +103,9 @@ class GroupCommit:
             while len(group) < MOST:
                 group.append(self._waiting.popleft())
         self._call()
-        if group:
-            _answer(group, self._outcomes(group))
+        for apart in (False, True):
+            if sharing := [pending for pending in group if pending.apart is apart]:
+                _answer(sharing, self._outcomes(sharing))
 
     def _outcomes(self, group: Sequence[PendingWrite]) -> list[_Outcome]:
         try:

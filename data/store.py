@@ -224,9 +224,11 @@ class Store:
     ) -> R:
         """Run an operation as `run_with_others` does, with the next ones that come within so many seconds.
 
-        If none come, it then runs alone.
+        If none come, it then runs alone. It must change each row that it decides by: where others write too,
+        nothing else is kept from changing meanwhile.
         """
-        return await self._together.run(lambda tx: operation(tx, *args, **kwargs), patience)
+        apart = self._database.recording != self._database.writing
+        return await self._together.run(lambda tx: operation(tx, *args, **kwargs), patience, apart=apart)
 
     async def read(
         self, operation: Callable[Concatenate[Tx, P], R], /, *args: P.args, **kwargs: P.kwargs
@@ -271,12 +273,13 @@ class Store:
 
     def _run_group(self, group: Sequence[PendingWrite]) -> list[Any]:
         began = time.monotonic()
+        kind = self._database.recording if group[0].apart else self._database.writing
 
         def run_each(_tx: Tx) -> list[Any]:
             return [pending.operation(self._tx()) for pending in group]
 
         try:
-            return self._reported("write", lambda: self.run_now(run_each), group[0].since)()
+            return self._reported("write", lambda: self._transact(kind, run_each), group[0].since)()
         finally:
             if tell := self.on_timing:
                 for pending in group:

@@ -179,10 +179,15 @@ class Postgresql(PostgresqlDatabase):
 
     A process writes on one thread, because everything goes to one chain of audit rows: two writers would
     only undo each other's work.
+
+    Writers of other processes undo what has read where they write, down to the page of an index. That is so
+    for the ends of sessions beside new ones; so what changes each row that it decides by is `recording`, in
+    which only changes of the same row meet.
     """
 
     psycopg3_adapter = _Adapter
     writing = "SERIALIZABLE"
+    recording = "REPEATABLE READ"
     reading = "REPEATABLE READ READ ONLY"
     writers = 1
     readers = 2

@@ -93,7 +93,7 @@ class Sqlite(SqliteDatabase):
     this process does nothing more with the database.
     """
 
-    writing = "IMMEDIATE"
+    writing = recording = "IMMEDIATE"
     reading = "DEFERRED"
     writers = 1
     readers = 1

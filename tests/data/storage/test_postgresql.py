@@ -1,5 +1,6 @@
 """What only a database server does: meeting others, losing the connection, hanging."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -143,6 +144,46 @@ def test_overlapping_sign_ins(world):
             end.wait()
         for done in signing_in:
             done.result(20)
+    assert set(tries.values()) == {1}
+    assert len(tries) == 2 * 2 * rounds
+
+
+async def test_overlapping_ends_and_sign_ins(world):
+    """Ends of sessions that are written with sign-ins of two nodes undo neither."""
+    rounds = 5
+    nodes, attempts, opened = {}, {}, {}
+    for name in ("anna", "bert"):
+        world.enrol(world.user(name))
+        attempts[name] = world.attempt(name)
+        nodes[name] = store.Store(world.database, replace(world.services, chain=name))
+        world.clock.forward(seconds=30)
+        opened[name] = nodes[name].run_now(second_factor.submit_code, attempts[name], world.code(name))
+        nodes[name].rest()
+    overlap = threading.Barrier(2, timeout=10)
+    tries: Counter[str] = Counter()
+
+    def at_once(tx, what, operation, *given):
+        tries[what] += 1
+        result = operation(tx, *given)
+        if tries[what] == 1:
+            overlap.wait()
+        return result
+
+    async def end_and_sign_in(name: str, number: int) -> None:
+        mine, before = nodes[name], opened[name].session.id
+        end = mine.run_with_next(600, at_once, f"end {name} {number}", sessions.end_sessions, [before])
+        ending = asyncio.create_task(end)
+        await asyncio.sleep(0)
+        opened[name] = await mine.run_with_others(
+            at_once, f"code {name} {number}", second_factor.submit_code, attempts[name], world.code(name)
+        )
+        await ending
+
+    for number in range(rounds):
+        world.clock.forward(seconds=30)
+        await asyncio.gather(*(end_and_sign_in(name, number) for name in nodes))
+    for node in nodes.values():
+        node.close()
     assert set(tries.values()) == {1}
     assert len(tries) == 2 * 2 * rounds
 
