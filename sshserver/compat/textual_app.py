@@ -18,6 +18,7 @@ from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
+from sshserver.compat import textual_strip
 from sshserver.compat.textual_screen import ContainedScreen
 from sshserver.compat.textual_stylesheet import SharedStylesheet
 from sshserver.compat.textual_turns import ContainedPalette, Turns
@@ -49,6 +50,7 @@ class ContainedApp(TypeAheadApp):
 
     def __init__(self) -> None:
         """Share the parsed style sheets with the other apps of the process."""
+        textual_strip.install()
         super().__init__()
         self.stylesheet = SharedStylesheet(variables=self.get_css_variables())
 
