@@ -86,7 +86,7 @@ async def proxy(server) -> AsyncIterator[Proxy]:
 @pytest.fixture
 async def people(server, proxy, tmp_path, monkeypatch) -> AsyncIterator[People]:
     """People in a new database, reached through the proxy; what hangs is given up after a second."""
-    monkeypatch.setattr(postgresql._Connection, "deadline", 1.0)
+    monkeypatch.setattr(postgresql.Connection, "deadline", 1.0)
     url = server.url(server.new_database()).replace(f":{server.port}/", f":{proxy.port}/")
     place = PostgresqlUrl.parse(f"{url}?connect_timeout=2")
     found = await asyncio.to_thread(open_people, tmp_path, place=place)
