@@ -26,6 +26,8 @@ _SESSION = {
     # Reading a small table in full would make any two writers to it conflict.
     "enable_seqscan": "off",
     "jit": "off",
+    # To start helpers takes several times as long as to read a page of a table alone.
+    "max_parallel_workers_per_gather": "0",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "30s",
 }

@@ -428,6 +428,15 @@ def test_statements_stay_prepared(world):
     assert set(statements) <= kept
 
 
+async def test_reading_starts_no_helpers(world):
+    def plan(_tx):
+        for name in ("parallel_setup_cost", "parallel_tuple_cost", "min_parallel_table_scan_size"):
+            world.database.ask(f"SET LOCAL {name} = 0")
+        return str(world.database.ask("EXPLAIN SELECT count(*) FROM generate_series(1, 9), audit_entry"))
+
+    assert "Gather" not in await world.store.read(plan)
+
+
 def test_texts_compare_by_code_point(server):
     """They do so under any locale."""
     name = server.new_database(more="ENCODING 'UTF8' ICU_LOCALE 'sv-SE' LOCALE_PROVIDER icu")
