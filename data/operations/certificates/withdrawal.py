@@ -91,7 +91,7 @@ def reserved_since(tx: Tx, account_id: int) -> list[int]:
 
     def owners(table: Any, owner: Any) -> Any:
         # The names are compared as they are folded in the settings.
-        return table.select(owner).where(~table.by_operator, fn.LOWER(table.principal).in_(reserved))
+        return table.select(owner).where(~table.by_operator, fn.FOLD(table.principal).in_(reserved))
 
     own, shared = models.UserPrincipal, models.PracticePrincipal
     may_bear = (
