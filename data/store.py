@@ -374,7 +374,8 @@ class Store:
             except UnknownKeyError:
                 raise OtherKeyError from None
             except (DatabaseError, InterfaceError) as error:
-                verdict = self._database.verdict(error, committing=committing)
+                may_be_kept = committing and kind != self._database.reading
+                verdict = self._database.verdict(error, committing=may_be_kept)
                 reason = self._database.reason(error)
                 fault = type(getattr(error, "orig", error)).__name__
             else:

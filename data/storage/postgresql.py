@@ -31,6 +31,8 @@ _SESSION = {
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "30s",
 }
+_FIXED = "-c standard_conforming_strings=on"
+"""Comes last, so that nothing else decides it: otherwise bytes are sent in a form that is not read back."""
 _DEFAULTS: Mapping[str, str] = {
     "application_name": "twofold",
     "connect_timeout": "5",
@@ -47,8 +49,11 @@ _LOCK = 0x32464F4C
 _CONFLICTS = frozenset({"40001", "40P01"})
 """SQLSTATE: serialization failure, deadlock detected."""
 _UNIQUE_VIOLATION = "23505"
-_OUTDATED = "0A000"
-"""SQLSTATE: what is prepared would now return other types. It is prepared again on a new connection."""
+_OUTDATED = frozenset({"0A000", "26000", "42P05"})
+"""SQLSTATE: what is prepared would now return other types, is gone, or is someone else's.
+
+It is prepared again on a new connection.
+"""
 _REASONS: Mapping[str, str] = {
     "25006": "its server does not accept writes",
     "28": "its server no longer accepts our credentials",
@@ -232,7 +237,7 @@ class Postgresql(PostgresqlDatabase):
         state = getattr(getattr(error, "orig", None), "sqlstate", None)
         if state in _CONFLICTS:
             return TransactionFailure.CONFLICT
-        if state == _OUTDATED:
+        if state in _OUTDATED:
             self.close()
             return TransactionFailure.ONCE_MORE
         # Two that create the same thing at once: the second finds it there when it looks again.
@@ -312,7 +317,8 @@ def open_postgresql(url: PostgresqlUrl) -> Postgresql:
         logging.getLogger(name).setLevel(logging.WARNING)
     given: dict[str, Any] = {**_DEFAULTS, **url.parameters}
     session = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
-    options = " ".join(part for part in (session, given.pop("options", "")) if part)
+    options = " ".join(part for part in (session, given.pop("options", ""), _FIXED) if part)
+    given["client_encoding"] = "UTF8"
     name = given.pop("dbname")
     return Postgresql(name, prefer_psycopg3=True, options=options, **given)
 

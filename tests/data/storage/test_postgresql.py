@@ -249,6 +249,25 @@ def test_statements_outlive_a_change_of_their_table(world, others):
     assert world.run(lambda _tx: _DAYS.one().remember_days) == 0
 
 
+def test_statements_that_the_server_forgot_are_prepared_again(world):
+    """A pooler can have it forget them."""
+    assert world.run(lambda _tx: _DAYS.one().remember_days) == 0
+    world.database.execute_sql(Repeated("DEALLOCATE ALL"))
+    assert world.run(lambda _tx: _DAYS.one().remember_days) == 0
+
+
+def test_values_arrive_as_they_are_whatever_is_set(world, server, monkeypatch):
+    """The texts and bytes of a repeated statement do not depend on the environment, the role or the URL."""
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    values = (bytes(range(256)), "Zoë \N{KEY} \\x41", None, "")
+    url = f"{server.url('postgres')}?client_encoding=LATIN1&options=-c%20standard_conforming_strings%3Doff"
+    opened = open_database(PostgresqlUrl.parse(url))
+    for statement in (str, Repeated):
+        found = opened.execute_sql(statement("SELECT %s::bytea, %s::text, %s::text, %s::text"), values)
+        assert found.fetchone() == values
+    opened.close()
+
+
 def test_a_repeated_statement_has_marks_as_others_do(world):
     for text in ("100% of %s, %%s and $1", ""):
         rows = world.database.execute_sql(Repeated("SELECT 7 %% %s, %s"), [4, text]).fetchall()
@@ -308,6 +327,19 @@ def test_lost_in_the_middle_begins_again(world, others):
 
     assert world.run(interrupted) == 1
     assert len(calls) == 2
+
+
+def test_a_read_lost_at_its_end_begins_again(world, others):
+    """Nothing of it can have been kept."""
+    calls = []
+
+    def interrupted(_tx):
+        calls.append(days())
+        if len(calls) == 1:
+            others.execute("SELECT pg_terminate_backend(%s)", [own_backend()])
+        return len(calls)
+
+    assert world.store.read_here(interrupted) == 2
 
 
 def test_lost_while_committing_is_not_retried(world, others):
