@@ -1,6 +1,7 @@
 """What a check-up finds at the certificates of an account."""
 
 import json
+from datetime import datetime
 
 from data.operations.actors import Acting
 from data.operations.certificates.authorities import former_authorities, present_authority, signer
@@ -28,14 +29,19 @@ def check_certificates(acting: Acting, account: models.Account) -> tuple[Finding
 
 def check_restored(acting: Acting) -> tuple[Finding, ...]:
     """Judge whether the account's authority is one of a backup that may have been rotated since."""
-    present, table = present_authority(acting.account_id), models.AuditEntry
-    its = (table.account == acting.account_id) & (table.event == Event.RESTORED.value)
+    at = in_doubt_since(acting.account_id)
+    return () if at is None else (judge_restored(models.Account.get_by_id(acting.account_id).name, at),)
+
+
+def in_doubt_since(account_id: int) -> datetime | None:
+    """Return when a backup was restored whose authority still signs and may not be the last, if one was."""
+    present, table = present_authority(account_id), models.AuditEntry
+    its = (table.account == account_id) & (table.event == Event.RESTORED.value)
     restored = table.select().where(its).order_by(table.id.desc()).first()
     if present is None or restored is None or present.created_at > restored.at:
-        return ()
-    if json.loads(restored.detail).get("knows_authorities", True):
-        return ()
-    return (judge_restored(present.account.name, restored.at),)
+        return None
+    at: datetime = restored.at
+    return None if json.loads(restored.detail).get("knows_authorities", True) else at
 
 
 def _opens(acting: Acting, authority: models.CertificateAuthority) -> bool:

@@ -18,6 +18,7 @@ from data.operations.certificates.authorities import (
     private_key,
     store_authority,
 )
+from data.operations.certificates.findings import in_doubt_since
 from data.operations.derived_user_columns import refresh_few_codes, refresh_standing_of
 from data.operations.results import Denied, Done
 from data.operations.users.import_staging import remove_unpublished
@@ -60,8 +61,9 @@ class AuthorityOf:
 class Restored:
     """What a restore did: whether certificates can be issued, and whether who signs them is known.
 
-    It is not known if the replaced database was not there to say which authority signed at last. `kept` names
-    the accounts whose authority is that of the replaced database, because it was rotated or made since.
+    It is not known if the replaced database was not there to say which authority signed at last, or did not
+    know it either. `kept` names the accounts whose authority is that of the replaced database, because it was
+    rotated or made since.
     """
 
     issues_certificates: bool
@@ -82,6 +84,8 @@ class Carried:
     steps: dict[tuple[Identity, datetime], tuple[int, frozenset[int]]] = field(default_factory=dict)
     attempts: dict[Identity, tuple[int, datetime | None]] = field(default_factory=dict)
     authorities: tuple[AuthorityOf, ...] = ()
+    in_doubt: frozenset[str] = frozenset()
+    """Accounts whose authority is itself that of a backup, and may have been rotated after it was taken."""
     certificates: tuple[IssuedTo, ...] = ()
 
 
@@ -114,6 +118,7 @@ def carry(tx: Tx) -> Carried:
         },
         {_identity(user): (user.attempts_left, user.locked_at) for user in users.select()},
         tuple(_authorities(tx)),
+        frozenset(account.name for account in accounts.select() if in_doubt_since(account.id)),
         tuple(_certificates(tx)),
     )
 
@@ -157,7 +162,8 @@ def settle(tx: Tx, operator: Operator, carried: Carried, *, taken_at: datetime) 
 def _keep_authorities(tx: Tx, carried: Carried) -> Iterator[str]:
     """Keep the authorities that are newer than the backup, so that no rotation is undone.
 
-    Yields the accounts whose certificates one of them signs. Where its key cannot be opened, none signs.
+    Yields the accounts whose certificates one of them signs. Where its key cannot be opened, none signs, and
+    where the replaced database has retired the backup's, that stays retired.
     """
     table, accounts = models.CertificateAuthority, models.Account
     for account in list(accounts.select().order_by(accounts.name)):
@@ -166,8 +172,12 @@ def _keep_authorities(tx: Tx, carried: Carried) -> Iterator[str]:
         its_new = [each for each in its if each.fingerprint not in known]
         last = next((each for each in its_new if not each.retired_at), None)
         present = present_authority(account.id)
-        is_newer = last is not None and (present is None or last.created_at >= present.created_at)
-        if present is not None and is_newer:
+        retired = {each.fingerprint for each in its if each.retired_at}
+        is_former = present is not None and present.fingerprint in retired
+        is_newer = last is not None and (
+            present is None or is_former or last.created_at >= present.created_at
+        )
+        if present is not None and (is_newer or is_former):
             table.update(retired_at=tx.now).where(table.id == present.id).execute()
         for each in its_new:
             if each.private is not None and (each.retired_at or is_newer):
@@ -178,7 +188,8 @@ def _keep_authorities(tx: Tx, carried: Carried) -> Iterator[str]:
 
 def _knows_authorities(carried: Carried) -> bool:
     """Whether the replaced database says of each account that has an authority which one signed at last."""
-    table, told = models.CertificateAuthority, {each.account for each in carried.authorities}
+    table = models.CertificateAuthority
+    told = {each.account for each in carried.authorities} - carried.in_doubt
     return all(row.account.name in told for row in table.select(table, models.Account).join(models.Account))
 
 

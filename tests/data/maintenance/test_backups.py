@@ -259,13 +259,18 @@ def test_restore_undoes_no_rotation(lived_in, file):
         restored.clock.forward(minutes=1)
         restored.run(authorities.rotate_authority, OPERATOR, first)
         assert noted() == []
-    for replaced in (older, newer):
+    for replaced, knows in ((older, False), (newer, True)):
         with Restored(lived_in, file.with_name("newer.backup")) as restored:
-            assert settle(restored, replaced) == backups.Restored(True, True, ())
+            assert settle(restored, replaced) == backups.Restored(True, knows, ())
+            assert bool(noted()) != knows
             assert restored.run(authorities.show_authorities, OPERATOR).present.fingerprint == third
     broken = replace(carried, authorities=tuple(replace(each, private=None) for each in carried.authorities))
     with Restored(lived_in, file) as restored:
         assert settle(restored, broken) == backups.Restored(True, True, ())
+        assert isinstance(restored.run(authorities.show_authorities, OPERATOR), Denied)
+        without = restored.run(backups.carry)
+    with Restored(lived_in, file) as restored:
+        assert settle(restored, without) == backups.Restored(True, True, ())
         assert isinstance(restored.run(authorities.show_authorities, OPERATOR), Denied)
     models.Account.update(name="Praxis").execute()
     renamed = lived_in.run(backups.carry)
