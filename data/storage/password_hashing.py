@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from cryptography.exceptions import InvalidKey
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+_SALT_BYTES, _DIGEST_BYTES = 16, 32
 _LONGEST = 256
 """Characters that are read; a longer secret never verifies."""
 
@@ -42,29 +43,37 @@ class Hasher:
     """Hashes at one cost; verifies hashes of any cost."""
 
     def __init__(self, cost: HashCost) -> None:
-        self._argon2 = PasswordHasher(cost.passes, cost.memory, cost.lanes)
+        self._cost = cost
+        self._written_cost = f"$argon2id$v=19$m={cost.memory},t={cost.passes},p={cost.lanes}$"
         # In the PHC string format, as argon2 writes it; salt and digest are random, so nothing is computed.
-        self.decoy = _decoy(f"$argon2id$v=19$m={cost.memory},t={cost.passes},p={cost.lanes}$")
+        self.decoy = _decoy(self._written_cost)
         """A hash to verify against if there is none, so that unknown users cost the same."""
 
     def hash(self, secret: str) -> str:
         """Hash a secret under a new salt."""
-        return self._argon2.hash(_encode(secret))
+        argon2 = Argon2id(
+            salt=secrets.token_bytes(_SALT_BYTES),
+            length=_DIGEST_BYTES,
+            iterations=self._cost.passes,
+            lanes=self._cost.lanes,
+            memory_cost=self._cost.memory,
+        )
+        return argon2.derive_phc_encoded(_encode(secret))
 
     def verify(self, stored: str, secret: str) -> bool:
         """Compare a secret with a hash, always at the cost of one hash; a damaged hash never verifies."""
         try:
-            return self._argon2.verify(stored, _encode(secret[:_LONGEST])) and 0 < len(secret) <= _LONGEST
-        except (VerificationError, InvalidHashError):
+            Argon2id.verify_phc_encoded(_encode(secret[:_LONGEST]), stored)
+        except (InvalidKey, ValueError, MemoryError):
             return False
+        return 0 < len(secret) <= _LONGEST
 
     def verify_and_renew(self, stored: str, secret: str) -> Verified:
         """Compare a password with a hash, and hash it again if it is right and the cost has changed."""
         if not self.verify(stored, secret):
             return Verified(right=False)
-        return Verified(
-            right=True, renewed=self.hash(secret) if self._argon2.check_needs_rehash(stored) else None
-        )
+        has_cost = stored[:-DIGEST_CHARACTERS] == self._written_cost
+        return Verified(right=True, renewed=None if has_cost else self.hash(secret))
 
 
 class CostsInUse:
@@ -94,7 +103,7 @@ def decoy_like(stored: str) -> str:
 
 
 def _decoy(cost: str) -> str:
-    return f"{cost}{_random(16)}${_random(32)}"
+    return f"{cost}{_random(_SALT_BYTES)}${_random(_DIGEST_BYTES)}"
 
 
 def _random(size: int) -> str:

@@ -2,7 +2,6 @@
 
 import base64
 
-import argon2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -117,6 +116,13 @@ def test_composed_characters_are_equal():
     assert hasher.verify(hasher.hash("pässword"), "pa\u0308ssword")
 
 
+def test_a_hash_of_the_reference_implementation():
+    stored = "$argon2id$v=19$m=64,t=2,p=1$IHMu/alY4M2FYqwVtf55UQ$FUTCxf8S9"
+    stored += "vwF3G6gB1jVskTz5GRHVNmMIJXCWXvJPmw"
+    assert Hasher(CHEAP).verify(stored, "correct horse battery 77")
+    assert not Hasher(CHEAP).verify(stored, "correct horse battery 78")
+
+
 @pytest.mark.parametrize("stored", ["", "rubbish", "$argon2id$v=19$m=8,t=1,p=1$", "$2b$12$abc"])
 def test_a_damaged_hash_verifies_nothing(stored):
     assert not Hasher(CHEAP).verify(stored, "x")
@@ -131,7 +137,7 @@ def test_decoy_and_endless_passwords():
     costs.count([(hasher.decoy[:-DIGEST_CHARACTERS], 1)], START)
     decoy = costs.decoy(0.5)
     assert len(decoy) == len(hasher.decoy)
-    assert argon2.extract_parameters(decoy) == argon2.extract_parameters(hasher.decoy)
+    assert decoy.split("$")[:4] == hasher.decoy.split("$")[:4]
     assert not hasher.verify(decoy, "")
     assert not hasher.verify(hasher.hash("x" * 257), "x" * 257)
     assert not hasher.verify(hasher.hash("x" * 256), "x" * 257)

@@ -5,15 +5,15 @@ import logging
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from argon2 import PasswordHasher
 
-from data.storage import models, password_hashing
+from data.storage import models
 from data.storage.database import open_database
 from data.storage.home import Home
+from data.storage.password_hashing import HashCost, Hasher
 from tui.cli import logging_setup, main
 from tui.cli.commands.setup import initialise
 
@@ -61,11 +61,12 @@ def run(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 def cheap_hashes() -> Iterator[None]:
     """Hash with next to no memory: what a command does is the subject, not what a guess costs."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            password_hashing,
-            "PasswordHasher",
-            lambda passes, _memory, lanes: PasswordHasher(passes, 8 * lanes, lanes),
-        )
+        begin = Hasher.__init__
+
+        def cheaply(hasher: Hasher, cost: HashCost) -> None:
+            begin(hasher, replace(cost, memory=8 * cost.lanes))
+
+        patch.setattr(Hasher, "__init__", cheaply)
         yield
 
 
