@@ -1,5 +1,6 @@
 """The app: one session of one user, in one terminal."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -137,9 +138,7 @@ class TwofoldApp(ActingApp):
         self._wear(self.theme_choice)
         in_background(self, partial(lead_to_main_screens, self, self._origin), "sign-in")
         if self._opens_session:
-            self.set_interval(
-                self.LOOK_SECONDS, lambda: in_background(self, self._look, "watching", latest_only=True)
-            )
+            in_background(self, self._watch_session, "watching")
             in_background(self, partial(keep_sending, self.store, self.carriers), "notices")
             if self._worker is not None:
                 identity = WorkerIdentity(self._worker, worker_sessions.APP_NODE)
@@ -160,6 +159,12 @@ class TwofoldApp(ActingApp):
     def _worker(self) -> str | None:
         """The worker that this app is, if it opens its own session."""
         return self._origin.worker if self._opens_session and self._origin else None
+
+    async def _watch_session(self) -> None:
+        """Look again and again, however long the database takes to answer."""
+        while True:
+            await asyncio.sleep(self.LOOK_SECONDS)
+            await self._look()
 
     async def _look(self) -> None:
         """Leave when the session was ended elsewhere."""

@@ -1,5 +1,6 @@
 """Who is signed in, on the screen; and the app on the host, whose session is ended elsewhere."""
 
+import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
@@ -100,6 +101,14 @@ async def test_sessions_come_in_pages(world):
 
 @pytest.mark.feature("session-end")
 async def test_local_app_ends_with_its_session(world, monkeypatch):
+    """This holds also where a look takes longer than the time from one to the next."""
+    read = world.store.read
+
+    async def slow_read(*args, **kwargs):
+        await asyncio.sleep(0.1)
+        return await read(*args, **kwargs)
+
+    monkeypatch.setattr(world.store, "read", slow_read)
     monkeypatch.setattr(TwofoldApp, "LOOK_SECONDS", 0.02)
     app = make_app(world, None)
     async with app.run_test(size=(80, 24)) as pilot:
