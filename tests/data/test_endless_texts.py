@@ -49,7 +49,7 @@ def filled(part: str) -> str:
 
 KINDS = {
     "letters": filled("a"),
-    "combining marks": "a" + "".join(_shuffled.choices(_MARKS, k=SIZE - 1)),
+    "combining marks": ("a" + filled("".join(_shuffled.choices(_MARKS, k=9_999))))[:SIZE],
     "digits": filled("1"),
     "dots": filled("."),
     "labels": filled("a@" + "a." * 500),
