@@ -7,6 +7,7 @@ from support.app_driver import Person, make_app, opened
 from support.database import OPERATOR, PASSWORD
 from support.mail_server import HOST, mail_server
 from support.sms_gateway import running_gateway
+from support.ssh_server import until
 
 from data.delivery.carriers import Carriers, Command, Smtp
 from data.operations.policy import policy_settings
@@ -41,6 +42,8 @@ async def test_switching_on_and_off(world):
         await person.sees("Change the methods?", "E-mail: on.")
         await person.presses("y")
         await person.sees("[x] E-mail", "✓ The methods are now: authenticator app, e-mail.")
+        # The app can be switched off now, which the screen has yet to read.
+        await until(lambda: not person.app.screen.query("#methods TickBox").first().disabled)
         await person.presses("t", "space")
         await person.sees(
             "1 person has no other method", "They must enter a recovery code first", "You are one of"
