@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any, Final
 
 import psycopg
+from peewee import InternalError
 from peewee import __exception_wrapper__ as errors_of_peewee  # type: ignore[attr-defined]
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import _WaitTimeout, error_from_result
@@ -63,6 +64,11 @@ class Answer:
         """How many rows were found or changed."""
         return self._result.command_tuples or 0
 
+    @property
+    def statusmessage(self) -> str:
+        """The name of what the server did, which is not always what it was told to do."""
+        return (self._result.command_status or b"").decode()
+
     def fetchall(self) -> list[tuple[Any, ...]]:
         """Return all rows."""
         return self._rows
@@ -114,7 +120,7 @@ class Connection(psycopg.Connection[Any]):
         return super()._deallocate(name)
 
     def run(self, statement: Repeated, values: Sequence[object] = ()) -> Answer | None:
-        """Run a statement and return its answer; one that is `Unanswered` waits for the next.
+        """Run a statement and return its answer; in a transaction, an `Unanswered` one waits for the next.
 
         Raises:
             DatabaseError: peewee's, as it does for cursors, of the first statement that failed.
@@ -123,7 +129,7 @@ class Connection(psycopg.Connection[Any]):
             self._waiting.append(
                 (statement, self._adapted.dump_sequence(values, [PyFormat.TEXT] * len(values)))
             )
-            if isinstance(statement, Unanswered) and len(self._waiting) < _MOST:
+            if isinstance(statement, Unanswered) and self._is_begun() and len(self._waiting) < _MOST:
                 return None
             result = self._exchange()
             self._adapted.set_pgresult(result)
@@ -134,9 +140,15 @@ class Connection(psycopg.Connection[Any]):
         self._opening = [(statement, ()) for statement in statements]
 
     def commit(self) -> None:
-        """Commit, together with what waits; there is nothing to commit if nothing has run."""
+        """Commit, together with what waits; there is nothing to commit if nothing has run.
+
+        Raises:
+            DatabaseError: of what failed, also if its error was not passed on: nothing is kept then.
+        """
         if self._waiting or not self._opening:
-            self.run(_COMMIT)
+            answer = self.run(_COMMIT)
+            if answer is not None and answer.statusmessage == _ROLLBACK:
+                raise InternalError("a statement had failed")
         self._opening = []
 
     def rollback(self) -> None:
@@ -144,6 +156,9 @@ class Connection(psycopg.Connection[Any]):
         unsent, self._opening, self._waiting = self._opening, [], []
         if not unsent and self.pgconn.transaction_status in _IN_TRANSACTION:
             self.run(_ROLLBACK)
+
+    def _is_begun(self) -> bool:
+        return bool(self._opening) or self.pgconn.transaction_status in _IN_TRANSACTION
 
     def _exchange(self) -> PGresult:
         """Send what waits and return the result of the last of it."""

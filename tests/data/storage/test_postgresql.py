@@ -8,12 +8,13 @@ import threading
 import traceback
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
-from peewee import OperationalError, fn
+from peewee import DatabaseError, OperationalError, fn
 from support.database import OPERATOR
 
 from data import store
@@ -236,6 +237,25 @@ def test_a_change_that_fails_unanswered(world, then):
         assert world.run(lambda _tx: _DAYS.one().remember_days) == days()
         assert world.run(lambda _tx: _SET.run(days() + 1)) == 1
     assert days() == 2
+
+
+def test_an_error_that_is_not_passed_on_fails_the_commit(world):
+    """PostgreSQL has undone everything then, and says so only by the name of what it did."""
+
+    def passes_on_nothing(_tx):
+        _SET.run(5)
+        with suppress(DatabaseError):
+            _BREAK.run(0)
+
+    world.user("anna")
+    with pytest.raises(StoreUnavailableError, match="Nothing was changed"):
+        world.run(passes_on_nothing)
+    assert days() == 0
+
+
+def test_a_change_outside_a_transaction_waits_for_nothing(world, others):
+    _SET.run_unanswered(5)
+    assert others.execute("SELECT remember_days FROM account").fetchone() == (5,)
 
 
 def test_statements_outlive_a_change_of_their_table(world, others):
