@@ -10,6 +10,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, cast
 
 import asyncssh
@@ -59,6 +60,8 @@ _ATTRIBUTES: Final = (
     "_client_version",
     "_session_id",
     "_enc_algs",
+    "_deferred_packets",
+    "_kex_complete",
 )
 _FIRST_BYTES: Final = b"SSH-"
 """A client speaks first and sends nothing before this (RFC 4253 section 4.2)."""
@@ -69,6 +72,10 @@ _COOKIE_BYTES: Final = 16
 """From RFC 4253 section 7.1."""
 _LIST_SECONDS: Final = 0.2
 """How long the client's list of algorithms is waited for; its version says that it sends it at once."""
+_KEPT_BYTES: Final = 1024
+"""What an answer counts that waits for the end of a key exchange; data do not wait there."""
+_FULL_SOCKET: Final = "socket"
+_NEW_KEYS: Final = "keys"
 _USERAUTH_REQUEST: Final = 50
 """From RFC 4252."""
 _INFO_REQUEST, _INFO_RESPONSE = 60, 61
@@ -153,6 +160,7 @@ def install(
     _take_other_encodings(connection)
     _judge_channels(connection, limits)
     _prefer_gcm(connection)
+    _hold_while_keys_are_exchanged(connection, channels)
     _write_unless_closing(connection)
     _leave_out_ignored(connection)
     _hook(private, "_recv_pkthdr", DataReceiver(connection))
@@ -162,8 +170,8 @@ def install(
         """Keep the options: no setting of ours depends on the user's name."""
 
     _hook(private, "reload_config", reload_config)
-    private.pause_writing = channels.congested
-    private.resume_writing = channels.relieved
+    private.pause_writing = partial(channels.hold, _FULL_SOCKET)
+    private.resume_writing = partial(channels.release, _FULL_SOCKET)
     private._max_recv_pktlen = limits.packet_bytes  # noqa: SLF001
     private._transport.max_size = transport.read_bytes  # noqa: SLF001 - asyncio's, see _judge_input.
 
@@ -219,7 +227,7 @@ def _judge_input(connection: asyncssh.SSHServerConnection, hooks: TransportHooks
         spoken = private._client_version or (waiting + data)[: len(_FIRST_BYTES)]  # noqa: SLF001
         if not spoken.startswith(_FIRST_BYTES[: len(spoken)]):
             hooks.speaks_no_ssh()
-        elif hooks.takes(len(data), len(waiting), transport.get_write_buffer_size()):
+        elif hooks.takes(len(data), len(waiting), _unsent_bytes(private)):
             begun = time.perf_counter()
             receive(data, datatype)
             rest = hooks.charge(time.perf_counter() - begun, len(data))
@@ -229,6 +237,12 @@ def _judge_input(connection: asyncssh.SSHServerConnection, hooks: TransportHooks
                 asyncio.get_running_loop().call_later(rest, transport.resume_reading)
 
     _hook(private, "data_received", data_received)
+
+
+def _unsent_bytes(private: Any) -> int:
+    """Return how much waits to be sent: for the client to read, or for the end of a key exchange."""
+    kept = len(private._deferred_packets) * _KEPT_BYTES  # noqa: SLF001
+    return int(private._transport.get_write_buffer_size()) + kept  # noqa: SLF001
 
 
 def _judge_progress(connection: asyncssh.SSHServerConnection, hooks: UserAuthHooks) -> None:
@@ -353,6 +367,24 @@ def _prefer_gcm(connection: asyncssh.SSHServerConnection) -> None:
         private.process_packet = process_packet
 
     _hook(private, "_send_kexinit", send_list)
+
+
+def _hold_while_keys_are_exchanged(connection: asyncssh.SSHServerConnection, channels: ChannelHooks) -> None:
+    """Have nothing written until then: asyncssh keeps all of it, and a client need never get on with it."""
+    private = cast("Any", connection)
+    send_kexinit, send_newkeys = private._send_kexinit, private.send_newkeys  # noqa: SLF001
+
+    def begin() -> None:
+        channels.hold(_NEW_KEYS)
+        send_kexinit()
+
+    def finish(k: bytes, h: bytes) -> None:
+        send_newkeys(k, h)
+        if private._kex_complete:  # noqa: SLF001 - What was kept may have led to the next exchange.
+            channels.release(_NEW_KEYS)
+
+    private._send_kexinit = begin  # noqa: SLF001
+    private.send_newkeys = finish
 
 
 def _ciphers(packet: SSHPacket) -> frozenset[bytes]:

@@ -58,10 +58,10 @@ class UserAuthHooks(Protocol):
 
 
 class ChannelHooks(Protocol):
-    """Events for those who write to the client."""
+    """When others may write to the client."""
 
-    def congested(self) -> None:
-        """The socket accepts no more data for now."""
+    def hold(self, cause: str) -> None:
+        """Have nothing written because of `cause`."""
 
-    def relieved(self) -> None:
-        """The socket accepts data again."""
+    def release(self, cause: str) -> None:
+        """Have it written again, once the last cause is gone."""

@@ -68,6 +68,7 @@ class Forwarding:
         self._taken = 0
         self._ending = ""
         self._unknown: set[int] = set()
+        self._held: set[str] = set()
         self.jumps: dict[Jump, int] = {}
         """The open jumps, each with its number."""
         self._counted: dict[Jump, tuple[int, int]] = {}
@@ -98,15 +99,17 @@ class Forwarding:
             admission, store, host, port
         )
 
-    def hold(self) -> None:
-        """Read no target while the socket to the client is full."""
+    def hold(self, cause: str) -> None:
+        """Read no target because of `cause`, not even one that is reached meanwhile."""
+        self._held.add(cause)
         for jump in self.jumps:
-            jump.hold("socket")
+            jump.hold(cause)
 
-    def release(self) -> None:
-        """Read the targets again."""
+    def release(self, cause: str) -> None:
+        """Read the targets again, once the last cause is gone."""
+        self._held.discard(cause)
         for jump in self.jumps:
-            jump.release("socket")
+            jump.release(cause)
 
     def end(self, because: str | None = None) -> None:
         """End all jumps and open no other; at once if there is a reason, else because the client left."""
@@ -190,6 +193,8 @@ class Forwarding:
             self._ended,
             partial(self._give_back, admission),
         )
+        for cause in self._held:
+            jump.hold(cause)
         self.jumps[jump] = jump_id
         self._transport.telemetry.jump_opened(jump_id, target.name)
         await asyncio.get_running_loop().create_connection(lambda: jump.target, sock=dialled)

@@ -24,6 +24,7 @@ class Channels:
         self._transport = transport
         self._conversation = conversation
         self._unused: asyncio.TimerHandle | None = None
+        self._held: set[str] = set()
         self.sessions: set[AppSession] = set()
         self.forwarding = Forwarding(context, transport, conversation, self._unused_again)
 
@@ -60,19 +61,23 @@ class Channels:
             on_end=partial(self._ended, admission),
         )
         self.sessions.add(session)
+        for cause in self._held:
+            session.flow.pause(cause)
         return session
 
-    def congested(self) -> None:
-        """Draw nothing while the socket is full."""
-        self.forwarding.hold()
+    def hold(self, cause: str) -> None:
+        """Draw nothing and read no target because of `cause`, such as a full socket."""
+        self._held.add(cause)
+        self.forwarding.hold(cause)
         for session in self.sessions:
-            session.flow.pause("socket")
+            session.flow.pause(cause)
 
-    def relieved(self) -> None:
-        """Draw again."""
-        self.forwarding.release()
+    def release(self, cause: str) -> None:
+        """Go on, once the last cause is gone."""
+        self._held.discard(cause)
+        self.forwarding.release(cause)
         for session in self.sessions:
-            session.flow.resume("socket")
+            session.flow.resume(cause)
 
     def _claim(self, admission: Session, is_command: bool) -> bool:
         if not self._counted(is_command=is_command).take(admission.user_id):

@@ -2,13 +2,22 @@
 
 import asyncio
 import time
+from typing import Any
 
 import asyncssh
 import pytest
-from support.jump_gate import Gate, gate_of
+from asyncssh.packet import Boolean, String, UInt32
+from support.jump_gate import GCM, WITHIN, Gate, gate_of
 from support.ssh_server import connect, until
 from support.ssh_users import People
 
+from data.rules.protocol_misuse import Misuse
+from sshserver.limits.limit_values import Limits
+
+GLOBAL_REQUEST, OPEN = 80, 90
+"""From RFC 4254."""
+MOST = 0xFFFFFFFF
+MB = 1 << 20
 CHANNELS = 300
 SERVED = 2.0
 """Seconds of CPU within which others are served, where it takes as little as below while all is quiet.
@@ -116,3 +125,54 @@ async def fill(writer):
     while True:
         writer.write(bytes(65536))
         await writer.drain()
+
+
+@pytest.mark.parametrize("cipher", [GCM, "chacha20-poly1305@openssh.com"])
+async def test_a_key_exchange_that_the_client_does_not_end(people: People, cipher: str):
+    """No target is read meanwhile, not even one that is reached later: asyncssh would keep all of it."""
+    async with gate_of(people) as gate:
+        await gate.add("db1")
+        pushed = 0
+
+        async def push(_reader, writer):
+            nonlocal pushed
+            while True:
+                writer.write(bytes(65536))
+                await writer.drain()
+                pushed += 65536
+
+        gate.host.serve = push
+        connection: Any = await gate.connect(encryption_algs=[cipher])
+        await connection.open_connection("db1", gate.host.port, window=MOST)
+        (served,) = gate.server._context.connections
+        served_by = served.transport.ssh
+        connection.process_packet = lambda *_: True
+        connection._send_kexinit()
+        connection._kex_complete = True  # It sends on as if nothing were.
+        await until(lambda: not served_by._kex_complete, WITHIN)
+        asked = String("direct-tcpip") + UInt32(1) + UInt32(MOST) + UInt32(32768) + String("db1")
+        connection.send_packet(OPEN, asked, UInt32(gate.host.port), String("here"), UInt32(1))
+        await until(lambda: gate.host.connected == 2, WITHIN)
+        await until(lambda: len(served_by._deferred_packets) > 0, WITHIN)
+        async with asyncio.timeout(WITHIN):
+            last = -1
+            while last != pushed:
+                last = pushed
+                await asyncio.sleep(0.3)
+                assert pushed < 50 * MB
+        assert sum(len(b"".join(args)) for _, args in served_by._deferred_packets) < MB
+        connection.abort()
+        await until(lambda: not gate.server.jump_ids(), WITHIN)
+
+
+async def test_answers_for_a_client_that_does_not_end_a_key_exchange(people: People):
+    """They wait for its end, and there are so many at most."""
+    async with gate_of(people, Limits(unsent_bytes=100_000)) as gate:
+        connection: Any = await gate.connect()
+        connection.process_packet = lambda *_: True
+        connection._send_kexinit()
+        connection._kex_complete = True
+        for _ in range(200):
+            connection.send_packet(GLOBAL_REQUEST, String("keepalive@openssh.com"), Boolean(True))
+        await until(lambda: gate.server.misuses.get(Misuse.FLOOD) == 1, WITHIN)
+        await asyncio.wait_for(connection.wait_closed(), WITHIN)
