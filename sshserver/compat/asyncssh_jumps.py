@@ -11,6 +11,7 @@ from struct import Struct
 from typing import Any, Final, cast
 
 import asyncssh
+from asyncssh.session import DataType
 
 from sshserver.compat.asyncssh_gcm import TAG_BYTES, OneGCM, cipher_of
 
@@ -26,9 +27,36 @@ _PADDING: Final = bytes(_BLOCK + _LEAST_PADDING)
 """It hides nothing, since the cipher needs none and the length of a packet is not secret (RFC 5647)."""
 _OPEN: Final = frozenset({"open", "eof_pending", "eof"})
 """In these states of a channel its client may add to the window."""
+_PACKET_BYTES: Final = 32768
+"""The largest packet that a jump's client may send; asyncssh says the same of every channel."""
+_GATHERED_BYTES: Final = 65536
+"""Up to which size small pieces are gathered into one."""
 
 
-def send_data(channel: "asyncssh.SSHTCPChannel[bytes]", data: memoryview) -> None:
+class JumpChannel(asyncssh.SSHTCPChannel[bytes]):
+    """The channel of a jump. What waits in it is kept in large pieces, however small those that come are.
+
+    asyncssh keeps each by itself, which takes hundreds of times their size; and a second of the loop for
+    fifty thousand of them, once they are read.
+    """
+
+    def __init__(self, connection: asyncssh.SSHServerConnection, window: int) -> None:
+        """Let the client of `connection` send as much as `window` before it is read."""
+        super().__init__(connection, cast("Any", connection)._loop, None, "strict", window, _PACKET_BYTES)
+
+    def _accept_data(self, data: bytes | memoryview, datatype: DataType = None) -> None:
+        if not self._recv_paused:
+            super()._accept_data(cast("bytes", data), datatype)
+            return
+        waiting = cast("list[tuple[bytearray, DataType]]", self._recv_buf)
+        if waiting and len(waiting[-1][0]) + len(data) <= _GATHERED_BYTES:
+            waiting[-1][0].extend(data)
+            self._recv_window -= len(data)
+        else:
+            super()._accept_data(cast("bytes", bytearray(data)), datatype)
+
+
+def send_data(channel: JumpChannel, data: memoryview) -> None:
     """Send what the client's window has room for; asyncssh keeps the rest until there is more room.
 
     Raises:
@@ -36,8 +64,13 @@ def send_data(channel: "asyncssh.SSHTCPChannel[bytes]", data: memoryview) -> Non
     """
     private = cast("Any", channel)
     connection = private.get_connection()
+    if private._send_buf and private._send_state == "open":  # There is no room.
+        private._send_buf[-1][0].extend(data)
+        private._send_buf_len += len(data)
+        private._flush_send_buf()
+        return
     cipher = cipher_of(connection._send_encryption)
-    if cipher is None or private._send_buf or private._send_state != "open" or _exchanges_keys(connection):
+    if cipher is None or private._send_state != "open" or _exchanges_keys(connection):
         channel.write(bytes(data))
         return
     room = private._send_window
@@ -125,7 +158,7 @@ class DataReceiver:
         padding, kind, number, count = _HEAD.unpack_from(packet)
         channel = self._connection._channels.get(number)
         data_bytes = len(packet) - _HEAD.size - padding
-        if type(channel) is not asyncssh.SSHTCPChannel or padding < _LEAST_PADDING:
+        if type(channel) is not JumpChannel or padding < _LEAST_PADDING:
             return False
         private = cast("Any", channel)
         if kind == _DATA and private._recv_state == "open" and data_bytes == count <= private._recv_window:

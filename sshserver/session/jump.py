@@ -12,7 +12,7 @@ from typing import Final, Protocol, cast
 
 import asyncssh
 
-from sshserver.compat.asyncssh_jumps import send_data
+from sshserver.compat.asyncssh_jumps import JumpChannel, send_data
 from sshserver.limits.limit_values import Limits
 from sshserver.session.idle import IdleWatch
 
@@ -57,7 +57,7 @@ class Jump(asyncssh.SSHTCPSession[bytes]):
         self._on_gone = on_gone
         self._is_gone = False
         self._linger: asyncio.TimerHandle | None = None
-        self._channel: asyncssh.SSHTCPChannel[bytes] | None = None
+        self._channel: JumpChannel | None = None
         self._causes: set[str] = {"starting"}
         self._client_ended = False
         self._target_ended = False
@@ -72,7 +72,7 @@ class Jump(asyncssh.SSHTCPSession[bytes]):
 
     def connection_made(self, chan: "asyncssh.SSHTCPChannel[bytes]") -> None:
         """Use this channel; if the target is gone already, close it."""
-        self._channel = chan
+        self._channel = cast("JumpChannel", chan)
         high = self._limits.write_buffer_bytes
         chan.set_write_buffer_limits(high, high // 4)
         if self.is_over:

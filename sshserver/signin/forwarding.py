@@ -16,6 +16,7 @@ from data.rules.protocol_misuse import Misuse
 from data.rules.safe_text import safe
 from data.rules.target_addresses import why_not_address
 from data.store import Store, StoreUnavailableError
+from sshserver.compat.asyncssh_jumps import JumpChannel
 from sshserver.limits.dialling import DialError
 from sshserver.server_context import ServerContext
 from sshserver.session.jump import CLIENT_LEFT, Jump
@@ -33,7 +34,7 @@ _NO_FILES: Final = "The server can carry no more jumps now. Try again later."
 _NO_DATABASE: Final = "The database is unavailable. Try again shortly."
 _ENDED: Final = "The connection has ended."
 
-Opening = tuple["asyncssh.SSHTCPChannel[bytes]", Coroutine[Any, Any, Jump]]
+Opening = tuple[JumpChannel, Coroutine[Any, Any, Jump]]
 """What asyncssh expects: the channel, and what opens its other side or raises why it does not."""
 
 
@@ -95,9 +96,7 @@ class Forwarding:
         if not self._context.jumps.take(admission.user_id):
             self._refuse(_RefusedError("jumps_per_user", _TOO_MANY_OF_USER))
         self._taken += 1
-        return ssh.create_tcp_channel(window=self._limits.jump_window), self._open(
-            admission, store, host, port
-        )
+        return JumpChannel(ssh, self._limits.jump_window), self._open(admission, store, host, port)
 
     def hold(self, cause: str) -> None:
         """Read no target because of `cause`, not even one that is reached meanwhile."""
