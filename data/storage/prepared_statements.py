@@ -28,9 +28,9 @@ class _Placeholder:
 class Prepared(Generic[M]):
     """A read of a table whose statement stays the same; only its values change.
 
-    `make` builds it from placeholders for `values` values, which go to the database unchanged. If
-    `parent` names a foreign key, the columns of its target follow the table's own. After them come `more`
-    columns, which are no table's.
+    `make` builds it from placeholders for `values` values, which go to the database unchanged: PostgreSQL
+    refuses a number that does not fit its column. If `parent` names a foreign key, the columns of its target
+    follow the table's own. After them come `more` columns, which are no table's.
     """
 
     def __init__(
