@@ -156,12 +156,16 @@ class Jump(asyncssh.SSHTCPSession[bytes]):
     # What the target's side calls.
 
     def take(self, data: memoryview) -> None:
-        """Pass on what the target sends."""
-        self.received += len(data)
-        self._idle.touch()
-        if self._channel is not None:
-            with contextlib.suppress(OSError):  # It is closing, and the target will be told.
-                send_data(self._channel, data)
+        """Pass on what the target sends; a client that has closed the channel gets no more of it."""
+        if self._channel is None:
+            return
+        try:
+            send_data(self._channel, data)
+        except OSError:  # The target may still take what the client sent before.
+            self.hold("closed")
+        else:
+            self.received += len(data)
+            self._idle.touch()
 
     def target_ended(self) -> None:
         """Tell the client that the target sends no more; the client may still send."""

@@ -378,6 +378,36 @@ async def test_an_idle_jump_ends(people):
         connection.close()
 
 
+async def test_a_target_is_not_read_for_a_client_that_has_closed(people):
+    """What it leaves unread waits until the jump is idle for too long; what it sends is not counted."""
+    async with gate_of(people, Limits(idle_minutes=0.05)) as gate:
+        await gate.add("db1")
+        closed = asyncio.Event()
+
+        async def push_unread(reader, writer):
+            reader._transport.pause_reading()
+            await closed.wait()
+            while True:
+                writer.write(bytes(65536))
+                await writer.drain()
+
+        gate.host.serve = push_unread
+        connection = await gate.connect()
+        _, writer = await connection.open_connection("db1", gate.host.port)
+        (jump,) = _jumps(gate)
+        served: Any = jump._channel
+        while not served._recv_buf:
+            writer.write(bytes(65536))
+            await asyncio.sleep(0.001)
+        writer.channel.abort()
+        await until(lambda: served._recv_state == "close_pending", WITHIN)
+        assert not jump.is_over
+        closed.set()
+        assert "nothing passed for 0.05 minutes" in await gate.closed()
+        assert jump.received == 0
+        connection.close()
+
+
 async def test_what_is_taken_away_ends_within_seconds(gate):
     """The server looks for it by itself; on other nodes too, as the tests of nodes show."""
     connection = await gate.connect()
