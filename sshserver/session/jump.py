@@ -38,12 +38,14 @@ class Jump(asyncssh.SSHTCPSession[bytes]):
         pieces: Pieces,
         on_input: Callable[[int], None],
         on_end: Callable[["Jump"], None],
-        on_gone: Callable[[], None],
+        on_unanswered: Callable[["Jump"], None],
+        on_gone: Callable[["Jump"], None],
     ) -> None:
         """Carry nothing yet: the channel and the connection to the target come later.
 
         `on_input` is told how many bytes came from the client. `on_end` is called once, when nothing more is
-        read from either side, and `on_gone` once, when nothing waits for them any more.
+        read from either side, `on_unanswered` if the client has not answered its close for long, and
+        `on_gone` once, when nothing waits for either side any more.
         """
         self._limits = limits
         self.sent = 0
@@ -54,6 +56,7 @@ class Jump(asyncssh.SSHTCPSession[bytes]):
         self.target = TargetSide(self, pieces)
         self._on_input = on_input
         self._on_end = on_end
+        self._on_unanswered = on_unanswered
         self._on_gone = on_gone
         self._is_gone = False
         self._linger: asyncio.TimerHandle | None = None
@@ -140,10 +143,10 @@ class Jump(asyncssh.SSHTCPSession[bytes]):
         self._settle()
 
     def _drop(self) -> None:
-        """Give up a side that takes nothing: a client that does not answer a close is disconnected."""
+        """Give up a target that takes nothing, and say so of a client that does not answer a close."""
         self.target.abort()
         if self._channel is not None:
-            self._channel.get_connection().abort()
+            self._on_unanswered(self)
 
     def _settle(self) -> None:
         """Say once that it is over, when both sides are gone."""
@@ -151,7 +154,7 @@ class Jump(asyncssh.SSHTCPSession[bytes]):
             self._is_gone = True
             if self._linger is not None:
                 self._linger.cancel()
-            self._on_gone()
+            self._on_gone(self)
 
     # What the target's side calls.
 

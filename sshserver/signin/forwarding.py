@@ -58,26 +58,32 @@ class Forwarding:
         transport: Transport,
         conversation: Conversation,
         on_unused: Callable[[], None],
+        on_unanswered: Callable[[], None],
     ) -> None:
-        """Open nothing before `conversation` has a session; `on_unused` is called after the last jump."""
+        """Open nothing before `conversation` has a session; `on_unused` is called after the last jump.
+
+        `on_unanswered` is called when the client has not answered the close of one for long.
+        """
         self._context = context
         self._limits = context.limits
         self._transport = transport
         self._conversation = conversation
         self._on_unused = on_unused
+        self._on_unanswered = on_unanswered
         self._dialling: set[asyncio.Task[Any]] = set()
         self._taken = 0
         self._ending = ""
         self._unknown: set[int] = set()
         self._held: set[str] = set()
+        self._unanswered: set[Jump] = set()
         self.jumps: dict[Jump, int] = {}
         """The open jumps, each with its number."""
         self._counted: dict[Jump, tuple[int, int]] = {}
 
     @property
     def is_used(self) -> bool:
-        """Whether a jump is open or being opened."""
-        return self._taken > 0
+        """Whether a jump is open or being opened, other than one whose close the client does not answer."""
+        return self._taken > len(self._unanswered)
 
     def request(self, host: str, port: int) -> Opening:
         """Take a client's request for a host and port.
@@ -190,7 +196,8 @@ class Forwarding:
             self._context.pieces,
             self._transport.carried.carry,
             self._ended,
-            partial(self._give_back, admission),
+            self._not_answered,
+            partial(self._gone, admission),
         )
         for cause in self._held:
             jump.hold(cause)
@@ -235,6 +242,15 @@ class Forwarding:
         because = jump.ended_because
         self._context.start(self._context.close_jump(jump_id, jump.sent, jump.received, because))
         self._transport.telemetry.jump_closed(jump_id, jump.sent, jump.received, because)
+
+    def _not_answered(self, jump: Jump) -> None:
+        """Keep it counted, but not as a use of its connection: its client may only not read it now."""
+        self._unanswered.add(jump)
+        self._on_unanswered()
+
+    def _gone(self, admission: Session, jump: Jump) -> None:
+        self._unanswered.discard(jump)
+        self._give_back(admission)
 
     def _give_back(self, admission: Session) -> None:
         self._taken -= 1

@@ -26,7 +26,7 @@ class Channels:
         self._unused: asyncio.TimerHandle | None = None
         self._held: set[str] = set()
         self.sessions: set[AppSession] = set()
-        self.forwarding = Forwarding(context, transport, conversation, self._unused_again)
+        self.forwarding = Forwarding(context, transport, conversation, self._unused_again, self._unanswered)
 
     def begin(self, *, follows_command: bool = False) -> None:
         """Start waiting for a session: between commands for as long as an idle session may last."""
@@ -100,6 +100,11 @@ class Channels:
         """Wait for as long as between commands: `ssh` may keep a connection for the next jump."""
         if not self._is_used:
             self.begin(follows_command=True)
+
+    def _unanswered(self) -> None:
+        """Disconnect a client that does not answer the close of a jump, unless it uses something else."""
+        if not self._is_used:
+            self._transport.abort()
 
     def _counted(self, *, is_command: bool) -> ConcurrencyLimit:
         return self._context.commands if is_command else self._context.sessions

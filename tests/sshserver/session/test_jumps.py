@@ -408,6 +408,29 @@ async def test_a_target_is_not_read_for_a_client_that_has_closed(people):
         connection.close()
 
 
+async def test_a_jump_that_is_left_unread_ends_alone(people):
+    """Its client answers the close only once it is read; what else it does over the connection goes on."""
+    async with gate_of(people, Limits(idle_minutes=0.04, unread_seconds=0.1)) as gate:
+        await gate.add("db1")
+        alone, connection = await gate.connect(), await gate.connect()
+        reader, writer = await connection.open_connection("db1", gate.host.port)
+        (used,) = _jumps(gate)
+        for each in (alone, connection):
+            unread, _ = await each.open_connection("db1", gate.host.port)
+            unread.channel.process_packet = lambda *_: True
+        for jump in _jumps(gate):
+            if jump is not used:
+                jump.end("a test ends it", at_once=True)
+        await asyncio.wait_for(alone.wait_closed(), WITHIN)
+        await asyncio.sleep(0.2)
+        writer.write(b"x")
+        assert await reader.read(1) == b"x"
+        assert gate.metric("twofold_jumps ") == 2, "both are still the user's"
+        writer.close()
+        await asyncio.wait_for(connection.wait_closed(), WITHIN)  # As one that nothing uses.
+        await until(lambda: gate.metric("twofold_jumps ") == 0, WITHIN)
+
+
 async def test_what_is_taken_away_ends_within_seconds(gate):
     """The server looks for it by itself; on other nodes too, as the tests of nodes show."""
     connection = await gate.connect()
