@@ -1,4 +1,4 @@
-"""The only file that uses private names of asyncssh, whose version is pinned for it.
+"""What decides on a connection in asyncssh's place, by private names: the version is pinned for them.
 
 asyncssh has no server-side partial success. Here every path to success, including a `begin_auth` that
 returns False, must pass a decision of ours before a byte of it is sent: the methods are shadowed on the
