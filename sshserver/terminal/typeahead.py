@@ -2,7 +2,8 @@
 
 Textual passes every key to the widget that has the focus at that moment. Over a slow line, several keys
 arrive at once, and what was typed after a Tab or Enter would go to the previous field: a password to the
-field for the user name.
+field for the user name. Reports that the terminal lost or got the focus keep their place among the keys,
+because they take the focus from its widget and give it back.
 """
 
 import asyncio
@@ -13,10 +14,11 @@ from contextvars import Context
 from functools import partial
 
 from textual.app import App
-from textual.events import Callback, Event, Key, Paste
+from textual.events import AppBlur, AppFocus, Callback, Event, Key, Paste
 from textual.message_pump import MessagePump
 
 Word = Callable[[], Awaitable[None]]
+Typed = Key | Paste | AppFocus | AppBlur
 _ROUNDS = 2
 """A key travels from its widget to the app; what the widget posts, such as a submission, travels next."""
 _PATIENCE = 0.5
@@ -32,7 +34,7 @@ class TypeAheadApp(App[str | None]):
     def __init__(self) -> None:
         """Start with no key in progress."""
         super().__init__()
-        self._keys: deque[Key | Paste] = deque()
+        self._keys: deque[Typed] = deque()
         self._key_number = 0
         self._under_way = False
         self._impatience: asyncio.TimerHandle | None = None
@@ -50,14 +52,14 @@ class TypeAheadApp(App[str | None]):
 
     async def on_event(self, event: Event) -> None:
         """Hold back a key while another is in progress."""
-        if not isinstance(event, Key | Paste) or event.is_forwarded:
+        if not isinstance(event, Typed) or event.is_forwarded:
             await super().on_event(event)
         elif self._under_way:
             self._keys.append(event)
         else:
             await self._take(event)
 
-    async def _take(self, key: Key | Paste) -> None:
+    async def _take(self, key: Typed) -> None:
         self._under_way = True
         self._key_number += 1
         self._watch(self._key_number, asyncio.get_running_loop().time() + _LONGEST)

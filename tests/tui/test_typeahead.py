@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.events import Key, Paste
+from textual.events import AppBlur, AppFocus, Key, Paste
 from textual.widgets import Input
 
 from sshserver.terminal import typeahead
@@ -52,6 +52,23 @@ async def test_keys_after_tab_or_enter(monkeypatch, patience):
             await until_taken(app)
             assert app.query_one("#first", Input).value == "anna"
             assert app.query_one("#second", Input).value == "secret words"
+
+
+@pytest.mark.parametrize("reports", [[AppBlur], [AppBlur, AppFocus]], ids=["", "and gets it back"])
+async def test_a_terminal_that_loses_the_focus_among_keys(reports):
+    app = TwoFields()
+    async with app.run_test():
+        type_at_once(app, "anna")
+        await asyncio.sleep(0)
+        await until_taken(app)
+        type_at_once(app, "\r")
+        for report in reports:
+            app.post_message(report())
+        type_at_once(app, "secret words")
+        await asyncio.sleep(0)
+        await until_taken(app)
+        assert app.query_one("#first", Input).value == "anna"
+        assert app.query_one("#second", Input).value == "secret words"
 
 
 async def test_paste_after_tab():
