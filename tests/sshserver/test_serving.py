@@ -179,19 +179,12 @@ def test_the_host_key_is_shown_as_ssh_keygen_shows_it(require_program, tmp_path)
     assert hostkey.known_hosts_line(key, "host.example", 22).startswith("host.example ssh-ed25519 AAAA")
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        b"",
-        b"nonsense",
-        asyncssh.generate_private_key("ecdsa-sha2-nistp256").export_private_key(),
-        asyncssh.generate_private_key("ssh-ed25519").export_private_key(passphrase="secret", rounds=1),
-    ],
-    ids=["empty", "nonsense", "another type", "encrypted"],
-)
-def test_what_is_no_plain_ed25519_key_is_refused(text):
-    with pytest.raises(hostkey.HostKeyError):
-        hostkey.load(text)
+def test_what_is_no_plain_ed25519_key_is_refused():
+    of_another_type = asyncssh.generate_private_key("ecdsa-sha2-nistp256").export_private_key()
+    encrypted = asyncssh.generate_private_key("ssh-ed25519").export_private_key(passphrase="s", rounds=50)
+    for text in (b"", b"nonsense", of_another_type, encrypted):
+        with pytest.raises(hostkey.HostKeyError):
+            hostkey.load(text)
 
 
 @pytest.mark.feature("remember-exactly")
