@@ -98,6 +98,25 @@ async def test_a_switch_pressed_as_the_policy_is_read(world):
         await person.sees("Change the methods?", "Text message: on.")
 
 
+async def test_a_switch_pressed_again_after_the_policy_is_read(world, monkeypatch):
+    """It is turned back, because reading leaves a switch that waits for its turn as it was pressed."""
+    async with opened(world, "admin", size=(80, 40)) as person:
+        await person.sees("2 Users")
+        await person.presses("3", "t")
+        await person.sees("[ ] Text message")
+        screen, is_idle = person.app.screen, asyncio.Event()
+        monkeypatch.setattr(screen, "until_idle", is_idle.wait)
+        await person.presses("space")
+        await person.sees("[x] Text message")
+        screen.watch_view(screen.view)
+        await person.presses("space")
+        await person.sees("[ ] Text message")
+        await person.presses("right", "space")
+        is_idle.set()
+        await person.sees("Change the methods?", "E-mail: on.")
+        assert "Text message: on." not in person.screen
+
+
 @pytest.mark.feature("two-editors")
 async def test_a_switch_changes_no_other_method(world, monkeypatch):
     """Not even one that was changed since the screen last read the methods."""

@@ -15,6 +15,7 @@ from data.operations.policy import delivery_tests, policy_settings
 from data.rules.domain_types import Method, Mode
 from data.storage import models
 from tui.screens.base_screen import MainScreen
+from tui.widgets.fields import TickBox
 
 
 async def test_mode_and_counts(world):
@@ -355,6 +356,35 @@ async def test_notices_are_switched(world):
     account = models.Account.get()
     assert account.notify_new_places
     assert account.notify_locks
+
+
+async def test_a_switch_turned_again_ends_no_switching(world, monkeypatch):
+    """Of switches that wait for an action only the last stays; the action goes on."""
+    async with opened(world, "admin", size=(80, 40)) as person:
+        await person.sees("2 Users")
+        await person.presses("3")
+        await person.sees("[x] Sign-ins from new places")
+        may_act, act, acted = asyncio.Event(), person.app.act, []
+
+        async def act_later(*args, **kwargs):
+            await may_act.wait()
+            acted.append(await act(*args, **kwargs))
+
+        monkeypatch.setattr(person.app, "act", act_later)
+        screen = person.app.screen
+        box = screen.query_one("#notices TickBox", TickBox)
+        box.toggle()
+        async with asyncio.timeout(20):
+            while not screen.is_acting:
+                await asyncio.sleep(0.01)
+        acting = screen._acting
+        for _ in range(3):
+            box.toggle()
+            await asyncio.sleep(0.05)
+        assert not acting.is_finished
+        may_act.set()
+        await person.sees("✓ E-mail about sign-ins from new places is now on.")
+    assert len(acted) == 2
 
 
 async def test_notices_are_reached_where_no_method_can_be_switched(world):

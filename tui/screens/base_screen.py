@@ -97,8 +97,9 @@ class ActingScreen(ContainedScreen[T]):
     async def until_idle(self) -> None:
         """Wait until the running action ends, in whatever way."""
         if self._acting is not None and not self._acting.is_finished:
+            # Shielded, because Worker.wait() ends the worker when whoever waits for it is cancelled.
             with suppress(WorkerError):
-                await self._acting.wait()
+                await asyncio.shield(self._acting.wait())
 
     def act_in_background(self, action: Callable[[], Coroutine[None, None, None]]) -> None:
         """Start an action; `working` ensures that only one runs at a time."""

@@ -140,7 +140,9 @@ class SecurityScreen(MainScreen):
             f"! {safe(wording.attention(found), 400)} ({Act.ATTENTION.shown} shows all)"
             for found in seen.attention[:1]
         ]
-        self.query_one("#attention", Static).update(HangingLines("".join(most)))
+        shown = self.query_one("#attention", Static)
+        shown.set_class(not most, "empty")
+        shown.update(HangingLines("".join(most)))
         self._show_delivery(carriers)
         is_changed = self.view is not None and self.view.policy.mode is not view.policy.mode
         if is_changed or self.chosen not in view.modes:
@@ -240,12 +242,13 @@ class SecurityScreen(MainScreen):
             await self.app.act(policy_settings.set_methods, wanted, seen=preview.before)
 
     def _show_methods(self, view: PolicyView) -> None:
+        # A switch that is yet to be acted on stays as it was turned: the next press must turn it back.
         with self.prevent(Checkbox.Changed):
             for box in self.query_one("#methods").query(Checkbox):
-                box.value = box.name in view.policy.methods
+                box.value = self._turned.get(box.name or "", box.name in view.policy.methods)
                 box.disabled = box.name not in view.switchable
             for box in self.query_one("#notices").query(Checkbox):
-                box.value = box.name in view.policy.notices
+                box.value = self._turned.get(box.name or "", box.name in view.policy.notices)
                 box.disabled = not view.may_set_days
         words = f"Methods ({Act.SET_UP.shown})" if view.switchable else "Methods"
         self.query_one("#methods-title", SectionTitle).words = words
