@@ -191,8 +191,8 @@ def _applications(enabled: list[ApplicationFacts]) -> Iterator[_Parts]:
 
 
 BACK_AGAIN = (
-    "If it was rotated after the backup was taken, its former key signs again: replace it, and have hosts "
-    "trust the new key alone: twofold ca rotate"
+    "If it was rotated after the backup was taken, its former key signs again. Make a new one, and have "
+    "hosts trust that one alone: twofold ca rotate"
 )
 """What an authority of a backup means, and what to do."""
 
@@ -252,7 +252,7 @@ def _certificates(facts: CertificateFacts) -> Iterator[_Parts]:
 
 
 def judge_reserved(account: str, serials: Sequence[int]) -> tuple[Finding, ...]:
-    """Judge which live certificates of an account bear principals that were reserved since."""
+    """Judge which live certificates of an account include principals that were reserved since."""
     if not serials:
         return ()
     named = People(len(serials), tuple(map(str, serials[:NAMED]))).listed
@@ -269,7 +269,7 @@ def judge_restored(account: str, restored_at: datetime) -> Finding:
 
 def judge_lists(account: str) -> Finding:
     """Say of an account that issues certificates how hosts learn which were withdrawn, without HTTP."""
-    said = "No [http] in twofold.toml: hosts cannot fetch the list of withdrawn certificates by HTTP."
+    said = "No [http] in twofold.toml: hosts cannot fetch the list of withdrawn certificates over HTTP."
     advice = (
         "Serve HTTP, or have each host fetch the list by ssh: twofold ca krl. See: twofold help certificates"
     )

@@ -1,4 +1,4 @@
-"""Principals: the names that a user's certificates bear, as which hosts then let the user in.
+"""Principals: the names that a user's certificates include, as which hosts then let the user in.
 
 OpenSSH compares them with the name that somebody signs in as, or with the lines of a host's
 `AuthorizedPrincipalsFile`.
@@ -48,14 +48,14 @@ def is_reserved(principal: str, reserved: AbstractSet[str]) -> bool:
 
 
 def counts(given: Given, reserved: AbstractSet[str]) -> bool:
-    """Whether a principal that was given is borne: a reserved one only if the operator gave it."""
+    """Whether certificates include a given principal: a reserved one only if the operator gave it."""
     return given.by_operator or not is_reserved(given.principal, reserved)
 
 
 def effective(name: str, given: Iterable[Given], reserved: AbstractSet[str]) -> frozenset[str]:
     """Return the principals of a user: the name, as if given by an administrator, and those given."""
-    borne = (Given(name, by_operator=False), *given)
-    return frozenset(each.principal for each in borne if counts(each, reserved))
+    all_of_them = (Given(name, by_operator=False), *given)
+    return frozenset(each.principal for each in all_of_them if counts(each, reserved))
 
 
 def why_not_more(held: Collection[object]) -> str | None:

@@ -790,7 +790,7 @@ class CertificateAuthority(_Table):
 
 
 class UserPrincipal(_Table):
-    """A principal that a user's certificates bear besides the user's name.
+    """A principal that a user's certificates include besides the user's name.
 
     `by_operator` says that the operator gave it, without which a reserved name does not count.
     """
@@ -806,7 +806,7 @@ class UserPrincipal(_Table):
 
 
 class PracticePrincipal(_Table):
-    """A principal that the certificates of everyone in a practice bear; see `UserPrincipal`."""
+    """A principal that the certificates of everyone in a practice include; see `UserPrincipal`."""
 
     practice_id: int
 

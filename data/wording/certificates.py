@@ -7,8 +7,8 @@ from data.operations.certificates.listing import CertificateRow, OwnCertificates
 from data.wording.words import Question, counted, moment
 
 STILL_WORKS = (
-    "A host accepts a withdrawn certificate until it has fetched the list again: about a minute later, with "
-    "the manual's timer."
+    "A host accepts a withdrawn certificate until it next fetches the list, which takes about a minute with "
+    "the timer from the manual."
 )
 """How long a withdrawn certificate can still work; the manual says how to have hosts fetch the list."""
 
@@ -17,7 +17,7 @@ def are_withdrawn(count: int) -> str:
     """Say before an act, after a space, how many certificates it withdraws; empty if there are none."""
     if not count:
         return ""
-    return f" {counted(count, 'certificate')} {'is' if count == 1 else 'are'} withdrawn. {STILL_WORKS}"
+    return f" This withdraws {counted(count, 'certificate')}. {STILL_WORKS}"
 
 
 def withdraw_certificate(serial: int) -> Question:
@@ -26,8 +26,8 @@ def withdraw_certificate(serial: int) -> Question:
 
 
 def certificate_words(row: CertificateRow) -> str:
-    """Return a certificate in a line: until when it is valid, for whom, and for which key."""
-    return f"until {moment(row.until)} for {', '.join(row.principals)}, key {row.fingerprint}"
+    """Return a certificate in a line: for whom, until when it is valid, and for which key."""
+    return f"for {', '.join(row.principals)}, until {moment(row.until)}, key {row.fingerprint}"
 
 
 def own_lines(own: OwnCertificates) -> str:

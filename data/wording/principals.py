@@ -44,11 +44,11 @@ def _people(count: int) -> str:
 
 
 def origin(row: PrincipalRow) -> str:
-    """Return where a principal comes from, and whether it is borne, in words."""
+    """Return in words where a principal comes from, and whether certificates include it."""
     where = (
         "user name" if row.is_name else f"practice {row.practice}" if row.practice else "given to the user"
     )
-    return where if row.counts else f"{where}; reserved, so not borne until the operator gives it"
+    return where if row.counts else f"{where}; reserved, so not included until the operator gives it"
 
 
 def principal_lines(rows: Sequence[PrincipalRow]) -> str:

@@ -49,7 +49,7 @@ class NewTargetDialog(Dialog[NewTargetForm]):
             ("Name", form.name, "db1", NAME_LIMIT, "name"),
             ("Host", form.host, "db1.clinic.example, or 10.1.0.5", HOST_LIMIT, "host"),
             ("Port", form.port, "", _PORT_LIMIT, "port"),
-            ("Users", form.users, "names, with spaces between", MOST_GRANTS * USERNAME_LIMIT, "users"),
+            ("Users", form.users, "names, separated by spaces", MOST_GRANTS * USERNAME_LIMIT, "users"),
         ):
             yield Horizontal(Label(label), TextField(value, hint, limit=limit, id=name), classes="row")
         roles = Vertical(*role_boxes(form.roles, frozenset(Role)))

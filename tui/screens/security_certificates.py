@@ -12,8 +12,8 @@ from tui.screens.base_app import ActingApp
 
 _ALL = listed(frozenset(Extension))
 _BODY = (
-    "People get certificates for other hosts with: ssh gate cert. They need a code, and the operator a "
-    f"certificate authority. Certificates can permit: {_ALL}."
+    "People get certificates for other hosts with: ssh gate cert. They must enter a code, and the operator "
+    f"must have made a certificate authority. Certificates can permit: {_ALL}."
 )
 
 
@@ -23,7 +23,7 @@ async def change_certificates(app: ActingApp, view: PolicyView) -> None:
     def form(typed: tuple[str, ...] | None, fault: str) -> FormDialog:
         hours, permits = typed or (str(view.certificate_hours), listed(view.certificate_extensions))
         fields = [
-            Field(f"Hours, 0 to {MOST_HOURS}; 0: none", 2, hours),
+            Field(f"Hours (0 to {MOST_HOURS}; 0 for none)", 2, hours),
             Field("Permitted", len(_ALL), permits),
         ]
         return FormDialog("Certificates", fields, body=_BODY, yes="Save", fault=fault)
@@ -36,7 +36,7 @@ async def _change(app: ActingApp, view: PolicyView, typed: tuple[str, ...]) -> D
     if not (hours.isascii() and hours.isdigit()):
         return Denied(f"Certificates are valid for 0 to {MOST_HOURS} hours.")
     if extensions is None:
-        return Denied(f"Certificates can permit {_ALL}, with commas between, or none.")
+        return Denied(f"Certificates can permit {_ALL}, separated by commas, or none.")
     done: Done | Denied = Done("Nothing was changed.")
     if int(hours) != view.certificate_hours:
         seen = view.certificate_hours

@@ -90,7 +90,7 @@ async def change_principals(
             f"Give {whose} a principal",
             [Field("Principal", LENGTH, typed[0] if typed else "")],
             body=wording.WHAT,
-            yes="Go on",
+            yes="Continue",
             fault=fault,
         ),
         lambda typed: app.submit(operations.preview, whose, typed[0]),

@@ -1,4 +1,4 @@
-"""The principals that certificates of users bear now."""
+"""The principals that new certificates of users include."""
 
 from collections import defaultdict
 from collections.abc import Collection

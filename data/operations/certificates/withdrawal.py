@@ -63,7 +63,7 @@ def withdraw_where(acting: Acting, because: str, which: Any) -> str:
 
 
 def withdraw_unentitled(acting: Acting, users: Any, because: str, *, user: models.User | None = None) -> str:
-    """Do as `withdraw_by` for what bears a principal that its user does not have.
+    """Do as `withdraw_by` for certificates with a principal that their user does not have.
 
     `users` is a condition on users, and `user` the one if it is a single one.
     """
@@ -73,7 +73,7 @@ def withdraw_unentitled(acting: Acting, users: Any, because: str, *, user: model
 
 
 def withdraw_reserved(tx: Tx) -> None:
-    """Withdraw, in all accounts, what bears a principal that was reserved since, and record it.
+    """Withdraw, in all accounts, the certificates with a principal that was reserved since, and record it.
 
     The settings reserve names, which no operation changes, so every server does this before it serves.
     """

@@ -59,9 +59,9 @@ class AuthorityOf:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a restore did: whether certificates can be issued, and whether who signs them is known.
+    """What a restore did: whether certificates can be issued, and whether it is known who signs them.
 
-    It is not known if the replaced database was not there to say which authority signed at last, or did not
+    It is not known if the replaced database was not there to say which authority signed last, or did not
     know it either. `kept` names the accounts whose authority is that of the replaced database, because it was
     rotated or made since.
     """
@@ -187,7 +187,7 @@ def _keep_authorities(tx: Tx, carried: Carried) -> Iterator[str]:
 
 
 def _knows_authorities(carried: Carried) -> bool:
-    """Whether the replaced database says of each account that has an authority which one signed at last."""
+    """Whether the replaced database says which authority signed last, for each account that has one."""
     table = models.CertificateAuthority
     told = {each.account for each in carried.authorities} - carried.in_doubt
     return all(row.account.name in told for row in table.select(table, models.Account).join(models.Account))

@@ -185,7 +185,7 @@ def move_user(
     """Move a user to another practice of the account; `seen` is the practice that the actor saw them in.
 
     Whoever comes to a practice is given its principals: if it has any, this needs fresh proof, and nobody
-    does it to themselves. What bears principals that they lose is withdrawn.
+    does it to themselves. Certificates with principals that they lose are withdrawn.
     """
     found = find_target(tx, actor, name, UserAct.MOVE)
     if not isinstance(found, Target):

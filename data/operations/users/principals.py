@@ -25,10 +25,11 @@ _NOT_GIVEN = Denied("The principal was not found. List the principals to see whi
 
 @dataclass(frozen=True, slots=True)
 class PrincipalRow:
-    """A principal, and how it is borne.
+    """A principal, and where it comes from.
 
     `practice` names the practice that it was given to; empty if it was given to the user, and `is_name` if it
-    is the user's name. `counts` is false for a reserved one that the operator did not give: it is not borne.
+    is the user's name. `counts` is false for a reserved one that the operator did not give: certificates do
+    not include it.
     """
 
     principal: str
@@ -91,7 +92,7 @@ def add_principal(found: Target, typed: str) -> Done | Denied:
 
 @require_target(UserAct.PRINCIPALS)
 def remove_principal(found: Target, typed: str) -> Done | Denied:
-    """Take a principal away from a user, and withdraw the certificates that bear it."""
+    """Take a principal away from a user, and withdraw the certificates that include it."""
     return _remove(found.acting, found.user, typed)
 
 
@@ -116,7 +117,7 @@ def add_practice_principal(acting: Acting, name: str, typed: str) -> Done | Deni
 
 @require_permission(SensitiveAction.MANAGE_PRINCIPALS)
 def remove_practice_principal(acting: Acting, name: str, typed: str) -> Done | Denied:
-    """Take a principal away from a practice, and withdraw the certificates of its users that bear it."""
+    """Take a principal away from a practice, and withdraw the certificates of its users that include it."""
     practice = find_practice(acting, name)
     return NO_SUCH_PRACTICE if practice is None else _remove(acting, practice, typed)
 
@@ -231,7 +232,7 @@ def _remove(acting: Acting, owner: _Owner, typed: str) -> Done | Denied:
 
 
 def _people(owner: _Owner) -> Any:
-    """Return, as SQL, whether a user bears what this owner was given."""
+    """Return, as SQL, whether a user has what this owner was given."""
     is_user = isinstance(owner, models.User)
     return models.User.id == owner.id if is_user else models.User.practice == owner.id
 

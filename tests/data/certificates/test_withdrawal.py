@@ -212,7 +212,7 @@ def test_methods_are_previewed(world, anna):
     of_methods(world, Method.EMAIL)
     assert before - live_serials(world) == given
     assert preview.certificates == 2
-    assert "2 certificates are withdrawn. A host accepts" in left_without(preview)[-1]
+    assert "This withdraws 2 certificates. A host accepts" in left_without(preview)[-1]
 
 
 @pytest.mark.feature("certificate-withdrawal")

@@ -93,7 +93,7 @@ def test_rotated_since(clinic, home, file):
     assert "The certificate authority of Clinic is newer than the backup, and still signs." in told
     assert clinic("ca", "show").out == later
     (home / "twofold.db").unlink()
-    told, advice = clinic("restore", str(file), "--yes").out, "its former key signs again: replace it"
+    told, advice = clinic("restore", str(file), "--yes").out, "its former key signs again. Make a new one"
     assert advice in told
     assert clinic("ca", "show").out != later
     assert advice in clinic("doctor").out

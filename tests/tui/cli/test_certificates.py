@@ -200,7 +200,7 @@ def test_what_is_withdrawn_is_said_first(world, anna):
     world.run(principals.add_practice_principal, OPERATOR, "Main", "web")
     world.user("ben")
     assert "withdrawn" not in run_as(world, boss, "user", "password", "ben").err
-    words = "1 certificate is withdrawn. A host accepts a withdrawn certificate until it has fetched"
+    words = "This withdraws 1 certificate. A host accepts a withdrawn certificate until it next fetches"
     given = give_certificate(world, anna, fingerprint)
     for command in (("me", "key", "remove", fingerprint), ("user", "deactivate", "anna", "ben")):
         actor = anna if command[0] == "me" else boss

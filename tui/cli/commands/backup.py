@@ -254,7 +254,7 @@ def _about_certificates(restored: Restored) -> Iterator[str]:
     if restored.knows_authorities:
         yield "All certificates are withdrawn."
     else:
-        yield "Certificates in the backup are withdrawn; hosts accept later ones until they end."
+        yield "Certificates in the backup are withdrawn; hosts accept those issued since until they end."
         yield f"The certificate authority is that of the backup. {BACK_AGAIN}"
     if restored.kept:
         named = listed(restored.kept)

@@ -1,4 +1,4 @@
-"""`twofold user principal` and `twofold practice principal`: the names that certificates bear."""
+"""`twofold user principal` and `twofold practice principal`: the names that certificates are valid for."""
 
 from collections.abc import Sequence
 
@@ -64,7 +64,7 @@ def add_to_user(here: Caller, name: str, principal: str) -> Done | RefusedOrStal
 @asks_first
 @act
 def remove_from_user(here: Caller, name: str, principal: str) -> Done | RefusedOrStale:
-    """Remove a principal from a user, and withdraw the certificates that bear it."""
+    """Remove a principal from a user, and withdraw the certificates that include it."""
     preview = confirmed(here.read(principals.preview_principal, name, principal, removes=True))
     confirm(wording.remove(preview))
     return here.run(principals.remove_principal, name, principal)
@@ -100,7 +100,7 @@ def add_to_practice(here: Caller, practice: str, principal: str) -> Done | Refus
 @asks_first
 @act
 def remove_from_practice(here: Caller, practice: str, principal: str) -> Done | RefusedOrStale:
-    """Remove a principal from a practice, and withdraw the certificates that bear it."""
+    """Remove a principal from a practice, and withdraw the certificates that include it."""
     preview = confirmed(here.read(principals.preview_practice_principal, practice, principal, removes=True))
     confirm(wording.remove(preview))
     return here.run(principals.remove_practice_principal, practice, principal)
