@@ -206,6 +206,7 @@ def test_what_is_withdrawn_is_said_first(world, anna):
         actor = anna if command[0] == "me" else boss
         assert run_as(world, actor, *command, types=["n"]).says(f". {words}")
     for command in (
+        ("session", "end", str(anna.session_id), "--certificates"),
         ("user", "move", "ANNA", "--practice", "North"),
         ("user", "password", "anna"),
         ("user", "password", "anna", "ben"),

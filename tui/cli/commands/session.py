@@ -8,9 +8,10 @@ from data.operations.results import Done, RefusedOrStale
 from data.operations.signin import sessions
 from data.operations.signin.sessions import SessionRow
 from data.rules.source_addresses import source_in_words
+from data.wording.certificates import are_withdrawn
 from tui.cli.caller import Caller
 from tui.cli.command_groups import InAccount, for_members
-from tui.cli.confirmation import act, changes
+from tui.cli.confirmation import act, announce, changes
 from tui.cli.open_installation import confirmed
 from tui.cli.text_tables import echo_json_list, echo_table, iso, when
 
@@ -56,6 +57,9 @@ def list_sessions(here: Caller, as_json: bool) -> None:
 @act
 def end(here: Caller, number: int, certificates: bool) -> Done | RefusedOrStale:
     """End an open session; a running server closes it within five seconds."""
+    if certificates:
+        found = next((row for row in _all_sessions(here) if row.id == number), None)
+        announce(are_withdrawn(found.certificates if found else 0))
     return here.run(sessions.end_session_of, number, certificates=certificates)
 
 
