@@ -28,7 +28,9 @@ _LONGEST_REFUSAL: Final = 1000
 _SCANNING: Final = 20
 """Different hosts and ports that are no targets of its user, from which on a connection is misused."""
 _NO_TARGETS: Final = "This server forwards nothing."
-_TOO_MANY: Final = "This connection has {0} open jumps, which is the most. Close one, or connect once more."
+_TOO_MANY: Final = (
+    "This connection has {0} open jumps, which is the limit. Close one, or open another connection."
+)
 _TOO_MANY_OF_USER: Final = "You have too many open jumps. Close one first."
 _NO_FILES: Final = "The server can carry no more jumps now. Try again later."
 _NO_DATABASE: Final = "The database is unavailable. Try again shortly."

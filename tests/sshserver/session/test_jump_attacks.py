@@ -76,7 +76,8 @@ async def test_many_channels_and_a_flood_of_refused_ones(people: People):
         most = gate.server._context.limits.jumps_per_connection
         assert answers.count("") <= most
         assert {words for words in answers if words} <= {
-            f"This connection has {most} open jumps, which is the most. Close one, or connect once more."
+            f"This connection has {most} open jumps, which is the limit. "
+            "Close one, or open another connection."
         }
         await asyncio.wait_for(refused, 60)
         connection.abort()
