@@ -4,7 +4,7 @@ import base64
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hmac import compare_digest, digest
+from hmac import compare_digest
 
 import pyotp
 
@@ -56,15 +56,11 @@ def step_at(moment: datetime) -> int:
 
 def code_at(secret: str, step: int) -> str:
     """Return the six digits for a time step of a base32 secret."""
-    return _code_at(decode_secret(secret), step)
+    return _codes(secret).generate_otp(step)
 
 
-def _code_at(key: bytes, step: int) -> str:
-    """Return the six digits for a time step (RFC 4226 section 5.3)."""
-    mac = digest(key, step.to_bytes(8), "sha1")
-    start = mac[-1] & 0xF
-    number = int.from_bytes(mac[start : start + 4]) & 0x7FFF_FFFF
-    return f"{number % 10**DIGITS:0{DIGITS}}"
+def _codes(secret: str) -> pyotp.TOTP:
+    return pyotp.TOTP(secret, digits=DIGITS, interval=STEP_SECONDS)
 
 
 def match_step(
@@ -82,11 +78,11 @@ def match_step(
     one. A code that by chance belongs to both a dead and a live step in the window counts for the live
     one. Every step of the window is computed whatever the answer.
     """
-    present, key, typed = step_at(at), decode_secret(secret), code.encode("utf-8", "replace")
+    present, codes, typed = step_at(at), _codes(secret), code.encode("utf-8", "replace")
     hits = [
         step
         for step in range(max(0, present - window), present + window + 1)
-        if compare_digest(_code_at(key, step).encode(), typed)
+        if compare_digest(codes.generate_otp(step).encode(), typed)
     ]
     live = [step for step in hits if step > after and step not in barred]
     if live:
