@@ -71,7 +71,7 @@ def test_two_that_meet_are_done_one_after_the_other(world):
 
     with ThreadPoolExecutor(2) as threads:
         for done in [threads.submit(run), threads.submit(run)]:
-            done.result(20)
+            done.result(60)
     assert days() == 2
     assert calls == [0, 0, 1]
 
@@ -83,7 +83,7 @@ def test_two_who_sign_in_at_one_moment_are_both_let_in(world, server):
         world.enrol(world.user(name))
         attempts[name] = world.attempt(name)
     server.execute(world.database.database, "ANALYZE")
-    begin, end = threading.Barrier(3, timeout=20), threading.Barrier(3, timeout=20)
+    begin, end = threading.Barrier(3, timeout=60), threading.Barrier(3, timeout=60)
 
     def node(name: str) -> list[str]:
         mine = store.Store(world.database, replace(world.services, chain=name))
@@ -102,7 +102,22 @@ def test_two_who_sign_in_at_one_moment_are_both_let_in(world, server):
             world.clock.forward(seconds=30)
             begin.wait()
             end.wait()
-        assert [done.result(20) for done in nodes] == [["Admitted"] * rounds] * 2
+        assert [done.result(60) for done in nodes] == [["Admitted"] * rounds] * 2
+
+
+def overlapping():
+    """Return what runs an operation beside another one, if it is their first try, and counts the tries."""
+    overlap = threading.Barrier(2, timeout=60)
+    tries: Counter[str] = Counter()
+
+    def at_once(tx, what, operation, *given):
+        tries[what] += 1
+        result = operation(tx, *given)
+        if tries[what] == 1:
+            overlap.wait()
+        return result
+
+    return at_once, tries
 
 
 def test_overlapping_sign_ins(world):
@@ -115,16 +130,8 @@ def test_overlapping_sign_ins(world):
         nodes[name] = store.Store(world.database, replace(world.services, chain=name))
         world.clock.forward(seconds=30)
         nodes[name].run_now(second_factor.submit_code, attempts[name], world.code(name))
-    begin, end = threading.Barrier(3, timeout=20), threading.Barrier(3, timeout=20)
-    overlap = threading.Barrier(2, timeout=5)
-    tries: Counter[str] = Counter()
-
-    def at_once(tx, what, operation, *given):
-        tries[what] += 1
-        result = operation(tx, *given)
-        if tries[what] == 1:
-            overlap.wait()
-        return result
+    begin, end = threading.Barrier(3, timeout=60), threading.Barrier(3, timeout=60)
+    at_once, tries = overlapping()
 
     def sign_in(name: str) -> None:
         mine = nodes[name]
@@ -144,7 +151,7 @@ def test_overlapping_sign_ins(world):
             begin.wait()
             end.wait()
         for done in signing_in:
-            done.result(20)
+            done.result(60)
     assert set(tries.values()) == {1}
     assert len(tries) == 2 * 2 * rounds
 
@@ -160,15 +167,7 @@ async def test_overlapping_ends_and_sign_ins(world):
         world.clock.forward(seconds=30)
         opened[name] = nodes[name].run_now(second_factor.submit_code, attempts[name], world.code(name))
         nodes[name].rest()
-    overlap = threading.Barrier(2, timeout=10)
-    tries: Counter[str] = Counter()
-
-    def at_once(tx, what, operation, *given):
-        tries[what] += 1
-        result = operation(tx, *given)
-        if tries[what] == 1:
-            overlap.wait()
-        return result
+    at_once, tries = overlapping()
 
     async def end_and_sign_in(name: str, number: int) -> None:
         mine, before = nodes[name], opened[name].session.id
